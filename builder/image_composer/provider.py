@@ -1,0 +1,221 @@
+"""What a distribution must say to be composed, and how distributions are found.
+
+A provider is a manifest of facts for each release and a few lines of code. Third parties add one by an entry point
+in the group `image_composer.providers` whose name is the distribution's; see docs/providers.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Annotated, Literal, Protocol, runtime_checkable
+
+from pydantic import Field, StringConstraints
+
+from image_composer.errors import ComposerError, Problem, SpecError
+from image_composer.spec.base import KernelArgument, PackageName, SpecModel, Url
+from image_composer.spec.image import Architecture, Filesystem, ImageSpec, Partition
+
+GROUP = "image_composer.providers"
+"""Entry point group that providers are found in."""
+
+
+class RepositoryFacts(SpecModel):
+    """One of the distribution's own package repositories."""
+
+    id: str
+    """Name in messages, lock file and SBOM."""
+
+    archive: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
+    """Which archive it is part of: mirrors are given by archive."""
+
+    url: Url
+    """Public base URL of the archive."""
+
+    suite: str
+    """deb: the suite below `dists/`."""
+
+    components: list[str] = Field(min_length=1)
+    """deb: the components used."""
+
+    keys: list[str] = Field(min_length=1)
+    """Key files of the provider, any of whose keys may sign it."""
+
+    priority: int = 500
+    """Higher wins, whatever the versions."""
+
+
+class ArchitectureFacts(SpecModel):
+    """How the distribution names and boots an architecture."""
+
+    package_architecture: str
+    """The distribution's own name of it, for example `amd64`."""
+
+    kernel_package: PackageName
+    """Package that brings the default kernel."""
+
+    boot_packages: list[PackageName] = Field(default_factory=list)
+    """Packages that bring the boot loader and the UKI stub."""
+
+    command_line: list[KernelArgument] = Field(default_factory=list)
+    """The provider's own kernel arguments."""
+
+
+class InitramfsFacts(SpecModel):
+    """How the initramfs is generated."""
+
+    generator: Literal["dracut"]
+    """Program that makes it, run inside the image's root."""
+
+    packages: list[PackageName]
+    """Packages that bring the generator."""
+
+    modules: list[str] = Field(default_factory=list)
+    """Generator modules added to its own choice."""
+
+    omit_modules: list[str] = Field(default_factory=list)
+    """Generator modules that an image never needs."""
+
+    drivers: list[str] = Field(default_factory=list)
+    """Kernel modules put in whatever the generator thinks, so that the image boots on other machines."""
+
+
+class BootFiles(SpecModel):
+    """Where the distribution keeps the files that start a machine; `{kernel}` stands for the kernel's version."""
+
+    kernel: str
+    """Kernel image in the root."""
+
+    stub: str
+    """UKI stub in the root."""
+
+    loader: str
+    """Boot loader in the root."""
+
+
+class Manifest(SpecModel):
+    """All facts about one release of a distribution."""
+
+    distribution: str
+    release: str
+    codename: str
+    title: str
+    """For people, for example `Debian 12 (bookworm)`."""
+
+    family: Literal["deb"]
+    """Package format."""
+
+    architectures: dict[Architecture, ArchitectureFacts]
+    repositories: list[RepositoryFacts]
+
+    base_packages: list[PackageName]
+    """What every image has; the closure of Essential packages comes by itself."""
+
+    default_packages: list[PackageName] = Field(default_factory=list)
+    """Network and the like that an image has unless it is excluded."""
+
+    feature_packages: dict[Literal["sudo"], list[PackageName]] = Field(default_factory=dict)
+    """Packages that a field of the spec brings."""
+
+    initramfs: InitramfsFacts
+    boot_files: dict[Architecture, BootFiles]
+    filesystems: list[Filesystem]
+    """File systems that the release's kernel can mount and its tools can check."""
+
+    partitions: list[Partition]
+    """Default layout of the disk."""
+
+    files: dict[str, str] = Field(default_factory=dict)
+    """Default files by path, written before the user's settings."""
+
+    enable_units: list[str] = Field(default_factory=list)
+    """systemd units enabled beyond the packages' own presets."""
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """A distribution."""
+
+    @property
+    def distribution(self) -> str:
+        """Name as `spec.image.target.distribution` gives it."""
+
+    def releases(self) -> Sequence[str]:
+        """Releases that can be built, the oldest first."""
+
+    def manifest(self, release: str) -> Manifest:
+        """Give the facts of one of `releases()`."""
+
+    def key(self, name: str) -> bytes:
+        """Give one of the provider's OpenPGP key files, armoured or binary."""
+
+    def host_mirrors(self, os_release: Mapping[str, str], sources: Mapping[str, str]) -> Mapping[str, str]:
+        """Give base URLs by archive that the host's own configuration names.
+
+        Args:
+            os_release: fields of the host's os-release.
+            sources: text by path of the host's package manager configuration files (`host_source_files`).
+        """
+
+    def host_source_files(self) -> Sequence[str]:
+        """Patterns of the host's files that `host_mirrors` reads."""
+
+    def problems(self, spec: ImageSpec, manifest: Manifest) -> Sequence[Problem]:
+        """Say what this distribution can't do of what the spec asks; paths are relative to the spec."""
+
+
+def load_providers() -> dict[str, Provider]:
+    """Find every installed provider, by distribution.
+
+    Raises:
+        ComposerError: PROVIDER_BROKEN, an installed provider can't be loaded.
+    """
+    found: dict[str, Provider] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        try:
+            provider = entry.load()
+        except Exception as error:  # noqa: BLE001 - third-party code may fail in any way
+            raise ComposerError(
+                "PROVIDER_BROKEN",
+                f"the provider {entry.name} ({entry.value}) can't be loaded: {error}",
+                hint="uninstall or repair the package that brings it",
+            ) from error
+        if not isinstance(provider, Provider):
+            raise ComposerError("PROVIDER_BROKEN", f"{entry.value} is not a provider: methods are missing")
+        found[entry.name] = provider
+    return found
+
+
+def find_manifest(
+    providers: Mapping[str, Provider], spec: ImageSpec, path: str
+) -> tuple[Provider, Manifest, ArchitectureFacts]:
+    """Give the provider, the manifest and the architecture's facts that the spec's target names.
+
+    Args:
+        providers: as `load_providers` gives them.
+        spec: what the user asks for.
+        path: path of the target in the user's document, for messages.
+
+    Raises:
+        SpecError: SPEC_UNKNOWN_TARGET.
+    """
+    target = spec.target
+    provider = providers.get(target.distribution)
+    if provider is None:
+        raise _unknown(f"{path}.distribution", "distribution", target.distribution, sorted(providers))
+    if target.release not in provider.releases():
+        raise _unknown(f"{path}.release", f"release of {target.distribution}", target.release, provider.releases())
+    manifest = provider.manifest(target.release)
+    facts = manifest.architectures.get(target.architecture)
+    if facts is None:
+        known = sorted(manifest.architectures)
+        raise _unknown(f"{path}.architecture", f"architecture of {manifest.title}", target.architecture, known)
+    return provider, manifest, facts
+
+
+def _unknown(path: str, what: str, given: str, known: Sequence[str]) -> SpecError:
+    message = f"{given!r} is not a known {what}; known: {', '.join(known) or 'none'}"
+    return SpecError(
+        [Problem(path, message, "SPEC_UNKNOWN_TARGET")],
+        hint="'image-composer providers' lists distributions, releases and architectures",
+    )

@@ -1,0 +1,162 @@
+"""The one place that runs external programs: logs them, explains their failures, ends them with us.
+
+A child gets a clean environment, its own process group and no standard input; it is killed when the composer stops
+waiting for it, whatever the reason.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from image_composer.errors import ToolError
+from image_composer.report import Reporter
+
+BASE_ENVIRONMENT: Mapping[str, str] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "HOME": "/nonexistent",
+}
+"""All that a program sees of our environment: nothing of the caller's, so no credential and no locale leaks in."""
+
+SHOWN_LINES = 25
+"""Lines of a failed program's output that an error shows: what fits one screen with the explanation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a finished program left behind."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs programs found on the host's standard path."""
+
+    reporter: Reporter = field(default_factory=Reporter)
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        stdin: bytes | None = None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+        shown_as: str | None = None,
+        stdout: IO[bytes] | int = subprocess.PIPE,
+        pass_fds: Sequence[int] = (),
+    ) -> Completed:
+        """Run one program to its end.
+
+        Args:
+            argv: program and arguments; never goes through a shell.
+            stdin: bytes for its standard input; empty when absent.
+            cwd: folder to run in.
+            env: added to `BASE_ENVIRONMENT`.
+            check: raise when it exits with anything but 0.
+            shown_as: the command line to show in logs and errors when argv is long or internal.
+            stdout: where its output goes; kept in the result by default.
+            pass_fds: descriptors that it inherits.
+
+        Raises:
+            ToolError: TOOL_MISSING, TOOL_FAILED or TOOL_KILLED.
+        """
+        words = [str(word) for word in argv]
+        shown = shown_as or shlex.join(words)
+        started = time.monotonic()
+        process = self._start(words, shown, cwd=cwd, env=env, stdin=stdin, stdout=stdout, pass_fds=pass_fds)
+        try:
+            out, err = process.communicate(stdin)
+        except BaseException:
+            kill_group(process)
+            raise
+        self.reporter.command(shown, time.monotonic() - started)
+        done = Completed(process.returncode, out or b"", err or b"")
+        if check and done.returncode != 0:
+            raise failure(shown, done)
+        return done
+
+    def _start(
+        self,
+        words: list[str],
+        shown: str,
+        *,
+        cwd: Path | None,
+        env: Mapping[str, str] | None,
+        stdin: bytes | None,
+        stdout: IO[bytes] | int,
+        pass_fds: Sequence[int],
+    ) -> subprocess.Popen[bytes]:
+        environment = {**BASE_ENVIRONMENT, **(env or {})}
+        try:
+            return subprocess.Popen(
+                words,
+                executable=find_tool(words[0]),
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env=environment,
+                process_group=0,
+                pass_fds=pass_fds,
+            )
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                raise ToolError("TOOL_MISSING", f"{words[0]} was not found", hint=MISSING_HINT) from error
+            raise ToolError("TOOL_FAILED", f"{shown}: {error.strerror}") from error
+
+
+MISSING_HINT = "run 'image-composer doctor': it lists the programs needed and the packages that bring them"
+
+
+def find_tool(name: str) -> str:
+    """Give the full path of a program.
+
+    Raises:
+        ToolError: TOOL_MISSING.
+    """
+    found = name if "/" in name else shutil.which(name, path=BASE_ENVIRONMENT["PATH"])
+    if found is None:
+        raise ToolError("TOOL_MISSING", f"the program {name} was not found on this machine", hint=MISSING_HINT)
+    return found
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a program and all that it started, and wait until it is gone."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def failure(shown: str, done: Completed) -> ToolError:
+    """Explain a program's failure: what was run, how it ended, the last it said."""
+    said = (done.stderr if done.stderr.strip() else done.stdout).decode("utf-8", "replace").strip()
+    tail = "\n".join(said.splitlines()[-SHOWN_LINES:])
+    detail = f"\n{tail}" if tail else ""
+    full = any(word in said for word in ("No space left on device", "Disk quota exceeded"))
+    if full:
+        return ToolError("TOOL_DISK_FULL", f"the disk is full: {shown}{detail}", hint=FULL_HINT)
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        hint = "killed from outside, often for want of memory" if name == "SIGKILL" else None
+        return ToolError("TOOL_KILLED", f"{shown} was ended by {name}{detail}", hint=hint, retryable=True)
+    return ToolError("TOOL_FAILED", f"{shown} failed with status {done.returncode}{detail}")
+
+
+FULL_HINT = "free space where the workspace and the cache are, or move them: --workspace, IMAGE_COMPOSER_CACHE_DIR"

@@ -1,0 +1,106 @@
+"""Settings of one run: where the cache is, how much runs in parallel, which mirrors are used.
+
+They come from the environment and the command line, once, at the edge; the rest of the code gets them as arguments.
+Nothing here changes what an image contains.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from image_composer.errors import Problem, SpecError
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+MIRROR_PREFIX = "IMAGE_COMPOSER_MIRROR_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the machine's owner decides."""
+
+    cache_dir: Path
+    """Content-addressed cache, shared by all builds of this user. IMAGE_COMPOSER_CACHE_DIR; default
+    ~/.cache/image-composer (XDG_CACHE_HOME is honoured)."""
+
+    cache_bytes: int = 10 * GIB
+    """Size in bytes that the cache is trimmed to after a build. IMAGE_COMPOSER_CACHE_SIZE_MIB; lower it on small
+    disks, raise it when many different images are built."""
+
+    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    """Threads and processes used at once. IMAGE_COMPOSER_JOBS; default: the processors this process may use."""
+
+    downloads: int = 8
+    """Connections used at once. IMAGE_COMPOSER_DOWNLOADS; 8 filled a near mirror's line in our measurements."""
+
+    timeout: float = 30.0
+    """Seconds without a byte from a mirror before a try is given up. IMAGE_COMPOSER_TIMEOUT."""
+
+    retries: int = 4
+    """Further tries after a network failure, with growing pauses. IMAGE_COMPOSER_RETRIES."""
+
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    """Base URL by archive name, used instead of the provider's. IMAGE_COMPOSER_MIRROR_<ARCHIVE>, for example
+    IMAGE_COMPOSER_MIRROR_DEBIAN and IMAGE_COMPOSER_MIRROR_DEBIAN_SECURITY."""
+
+    host_sources: bool = True
+    """Whether mirrors named by the host's own package manager configuration are used when its distribution is
+    the image's. IMAGE_COMPOSER_HOST_SOURCES=0 turns it off."""
+
+    offline: bool = False
+    """Whether only the cache may be used. IMAGE_COMPOSER_OFFLINE=1."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read settings from environment variables.
+
+        Raises:
+            SpecError: a variable's value can't be read; its path is the variable's name.
+        """
+        cache = environment.get("IMAGE_COMPOSER_CACHE_DIR")
+        if cache is None:
+            home = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/root")) / ".cache")
+            cache = str(Path(home) / "image-composer")
+        numbers = _Numbers(environment)
+        defaults = cls(cache_dir=Path(cache).absolute())
+        settings = cls(
+            cache_dir=defaults.cache_dir,
+            cache_bytes=numbers.read("IMAGE_COMPOSER_CACHE_SIZE_MIB", defaults.cache_bytes // MIB, 1) * MIB,
+            jobs=numbers.read("IMAGE_COMPOSER_JOBS", defaults.jobs, 1),
+            downloads=numbers.read("IMAGE_COMPOSER_DOWNLOADS", defaults.downloads, 1),
+            timeout=numbers.read("IMAGE_COMPOSER_TIMEOUT", int(defaults.timeout), 1),
+            retries=numbers.read("IMAGE_COMPOSER_RETRIES", defaults.retries, 0),
+            mirrors={
+                name.removeprefix(MIRROR_PREFIX).lower().replace("_", "-"): url.rstrip("/")
+                for name, url in environment.items()
+                if name.startswith(MIRROR_PREFIX) and url
+            },
+            host_sources=numbers.read("IMAGE_COMPOSER_HOST_SOURCES", 1, 0) != 0,
+            offline=numbers.read("IMAGE_COMPOSER_OFFLINE", 0, 0) != 0,
+        )
+        if numbers.problems:
+            raise SpecError(numbers.problems)
+        return settings
+
+
+class _Numbers:
+    """Reads whole numbers from variables and collects what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.problems: list[Problem] = []
+
+    def read(self, name: str, default: int, minimum: int) -> int:
+        text = self.environment.get(name, "")
+        if not text:
+            return default
+        if text.isascii() and text.isdigit() and int(text) >= minimum:
+            return int(text)
+        self.problems.append(
+            Problem(name, f"must be a whole number of at least {minimum}, not {text!r}", "SETTINGS_INVALID")
+        )
+        return default

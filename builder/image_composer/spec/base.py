@@ -1,0 +1,84 @@
+"""What all models of the spec share: camelCase JSON, no unknown fields, and the small types they are made of."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic.alias_generators import to_camel
+
+
+class SpecModel(BaseModel):
+    """A part of a document that people write: unknown fields are errors, values don't change once read."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        str_strip_whitespace=False,
+    )
+
+
+ImageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
+"""Lower-case letters, digits, dots and dashes; becomes part of file names, object keys and labels."""
+
+ImageVersion = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,63}$")]
+"""As systemd compares versions; becomes part of file names."""
+
+PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$")]
+"""A package's name as its repository spells it."""
+
+PackageVersion = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~:^_-]{0,127}$")]
+"""A package's full version."""
+
+PackageRequest = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+"""`name` or `name=version`; checked by spec/rules.py, which can say more than a pattern."""
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 in lower-case hex."""
+
+Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[!-~]{1,2000}$")]
+"""An absolute URL without spaces."""
+
+AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/([A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*)?$", max_length=255)]
+"""A path in the image, without `//` or a slash at its end."""
+
+UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+"""A user's or group's name as useradd accepts it everywhere."""
+
+KernelArgument = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$", max_length=512)]
+"""One argument of the kernel's command line, printable ASCII."""
+
+HostName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$", max_length=64
+    ),
+]
+"""A host name in lower case; 64 bytes is the kernel's limit."""
+
+ByteSize = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,11}(KiB|MiB|GiB|TiB)$")]
+"""A size with its unit, such as `512MiB` or `8GiB`."""
+
+_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+def parse_size(text: str) -> int:
+    """Give the bytes that a `ByteSize` stands for."""
+    match = re.fullmatch(r"([0-9]+)(KiB|MiB|GiB|TiB)", text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size such as 512MiB")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def format_size(size: int) -> str:
+    """Give a size in bytes as people read it, for example `1.4 GiB`."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if size >= _UNITS[unit]:
+            return f"{size / _UNITS[unit]:.1f} {unit}"
+    return f"{size} B"

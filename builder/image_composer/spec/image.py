@@ -1,0 +1,259 @@
+"""The image as the user describes it: the JSON document that everything starts from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from image_composer.spec.base import (
+    AbsolutePath,
+    ByteSize,
+    HostName,
+    ImageName,
+    ImageVersion,
+    KernelArgument,
+    PackageName,
+    PackageRequest,
+    SpecModel,
+    Url,
+    UserName,
+)
+
+
+class Architecture(StrEnum):
+    """A processor architecture, by the kernel's name."""
+
+    X86_64 = "x86_64"
+    AARCH64 = "aarch64"
+
+
+class Target(SpecModel):
+    """The distribution that the image is made of."""
+
+    distribution: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    """Distribution by its provider's name; `image-composer providers` lists them."""
+
+    release: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")]
+    """Release as the distribution numbers it, for example `12` or `3.0`. Quote it in YAML."""
+
+    architecture: Architecture = Architecture.X86_64
+    """Processor architecture of the machines that the image runs on."""
+
+
+class Kernel(SpecModel):
+    """The kernel of the image and how it is started."""
+
+    package: PackageName | None = None
+    """Package that brings the kernel; the provider's default when absent."""
+
+    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+~:^_*?-]{1,64}$")] | None = None
+    """Version the package must have; `*` and `?` match as in a shell. The newest that matches is taken."""
+
+    command_line: list[KernelArgument] = Field(default_factory=list, max_length=128)
+    """Arguments added after the provider's own, in order. `root=` is the composer's to set."""
+
+
+class Repository(SpecModel):
+    """A package repository beside the distribution's own."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    """Name in messages, lock file and SBOM; unique."""
+
+    url: Url
+    """Base URL of the repository, the folder that holds `dists/` or `repodata/`."""
+
+    suite: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,128}$")] | None = None
+    """deb: the suite below `dists/`; a flat repository's folder ends with `/`."""
+
+    components: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,64}$")]] = Field(
+        default_factory=list, max_length=16
+    )
+    """deb: the components used; `main` when absent."""
+
+    key: Annotated[str, StringConstraints(max_length=65536)]
+    """OpenPGP public keys that may sign the repository's metadata, ASCII-armoured."""
+
+    priority: int = Field(default=500, ge=1, le=1000)
+    """Higher wins, whatever the versions; the distribution's own repositories have 500."""
+
+    packages: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+._*?-]{1,128}$")]] = Field(
+        default_factory=list, max_length=256
+    )
+    """Only these packages are taken from here (shell patterns); all when empty."""
+
+
+class Sudo(StrEnum):
+    """What a user may do with sudo."""
+
+    NONE = "none"
+    PASSWORD = "password"  # noqa: S105 - a rule's name, not a password
+    PASSWORDLESS = "passwordless"  # noqa: S105 - as above
+
+
+class User(SpecModel):
+    """A user account. Locked unless it is given a way in; it never has an empty password."""
+
+    name: UserName
+    """Login name; `root` changes the existing account."""
+
+    password_hash: Annotated[str, StringConstraints(max_length=512)] | None = None
+    """Hash as `openssl passwd -6` or `mkpasswd` print it; the password is locked when absent."""
+
+    ssh_authorized_keys: list[Annotated[str, StringConstraints(min_length=1, max_length=16384)]] = Field(
+        default_factory=list, max_length=64
+    )
+    """Public keys that may log in, each as one line of an authorized_keys file."""
+
+    groups: list[UserName] = Field(default_factory=list, max_length=64)
+    """Further groups; one that no package brings is created."""
+
+    uid: int | None = Field(default=None, ge=1000, le=59999)
+    """User id; the next free one from 1000 when absent."""
+
+    shell: AbsolutePath | None = None
+    """Login shell; /bin/bash when absent."""
+
+    home: AbsolutePath | None = None
+    """Home folder; /home/<name> when absent."""
+
+    sudo: Sudo = Sudo.NONE
+    """Whether the user may run everything with sudo; brings the package."""
+
+
+class PartitionType(StrEnum):
+    """What a partition is for, by its name in the Discoverable Partitions Specification."""
+
+    ESP = "esp"
+    ROOT = "root"
+    HOME = "home"
+    SRV = "srv"
+    VAR = "var"
+    LINUX = "linux"
+
+
+class Filesystem(StrEnum):
+    """A file system that a partition can hold."""
+
+    EXT4 = "ext4"
+    VFAT = "vfat"
+
+
+class Partition(SpecModel):
+    """One partition of the disk, in order."""
+
+    label: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,36}$")]
+    """GPT name, and the file system's label as far as that has room; unique."""
+
+    type: PartitionType
+    """What it is for; sets the partition's type GUID."""
+
+    filesystem: Filesystem
+    """File system made in it."""
+
+    size: ByteSize | None = None
+    """Size; as large as its content needs, with room to work, when absent."""
+
+    mount_point: AbsolutePath | None = None
+    """Where it is mounted; what the packages put below it goes into it."""
+
+    mount_options: Annotated[str, StringConstraints(pattern=r"^[a-z0-9=,._-]{1,128}$")] = "defaults"
+    """Options for fstab."""
+
+    grow: bool = False
+    """Whether it grows to the end of the device at boot; only the last one can."""
+
+
+class Disk(SpecModel):
+    """The disk that the image is for."""
+
+    size: ByteSize | None = None
+    """Size of the whole disk; as small as its content allows when absent."""
+
+    partitions: list[Partition] = Field(default_factory=list, max_length=32)
+    """Partitions in order; the provider's default layout when empty."""
+
+
+class Mutability(StrEnum):
+    """Whether the running system can change its own files."""
+
+    MUTABLE = "mutable"
+    IMMUTABLE = "immutable"
+
+
+class OutputFormat(StrEnum):
+    """A form in which the image is delivered."""
+
+    RAW = "raw"
+
+
+class Compression(StrEnum):
+    """How an output is compressed."""
+
+    NONE = "none"
+    ZSTD = "zstd"
+
+
+class Output(SpecModel):
+    """One file that the build delivers."""
+
+    format: OutputFormat
+    """Format of the file."""
+
+    compression: Compression = Compression.NONE
+    """Compression of the file."""
+
+
+class ImageSpec(SpecModel):
+    """An operating system image."""
+
+    name: ImageName
+    """Name of the image; part of the file names."""
+
+    version: ImageVersion
+    """Version of the image; part of the file names. Quote it in YAML."""
+
+    target: Target
+    """Distribution, release and architecture."""
+
+    packages: list[PackageRequest] = Field(default_factory=list, max_length=1024)
+    """Packages added to the provider's base: `name` or `name=version`."""
+
+    exclude_packages: list[PackageName] = Field(default_factory=list, max_length=1024)
+    """Packages that must not be in the image; an error when something needs one."""
+
+    install_recommends: bool = False
+    """Whether recommended packages are installed too."""
+
+    kernel: Kernel = Field(default_factory=Kernel)
+    """Kernel and command line."""
+
+    repositories: list[Repository] = Field(default_factory=list, max_length=32)
+    """Package repositories beside the distribution's own."""
+
+    mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")], Url] = Field(
+        default_factory=dict, max_length=16
+    )
+    """Base URL by archive name, instead of the provider's, for example `debian: https://mirror.example/debian`."""
+
+    hostname: HostName | None = None
+    """Host name; the image's name when absent."""
+
+    users: list[User] = Field(default_factory=list, max_length=256)
+    """User accounts."""
+
+    disk: Disk = Field(default_factory=Disk)
+    """Size and layout of the disk."""
+
+    mutability: Mutability = Mutability.MUTABLE
+    """Whether the running system can change its own files."""
+
+    outputs: list[Output] = Field(
+        default_factory=lambda: [Output(format=OutputFormat.RAW)], min_length=1, max_length=16
+    )
+    """Files that the build delivers."""
+
+    source_date_epoch: int | None = Field(default=None, ge=315532800, le=4102444800)
+    """Seconds since 1970 that all times in the image are set to, from 1980 (where FAT begins) to 2100; the time of
+    the newest package repository used when absent."""
