@@ -1,0 +1,60 @@
+# The commands of the project; `make` alone lists them. How a machine is set up stands in builder/setup/, why in
+# docs/development.md.
+
+# Interpreter that the virtual environment is made with, 3.11 or newer.
+PYTHON ?= python3
+# Further arguments for pytest, for example `make test-fast ARGS="-k lock -x"`.
+ARGS ?=
+
+VENV := .venv
+PYTEST = $(VENV)/bin/pytest $(ARGS)
+SOURCES = builder providers tests
+
+export PYTHON
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Targets share one environment and one machine: in turn, also under -j.
+.NOTPARALLEL:
+.PHONY: help setup setup-test image test test-fast lint format bench requirements clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Both scripts know by themselves whether there is anything to do, and take a fraction of a second when there is not.
+setup: ## Make .venv with all that composing images needs, host packages too
+	@builder/setup/host.sh build
+	@builder/setup/venv.sh runtime
+
+setup-test: ## The same, and what the checks and tests need
+	@builder/setup/host.sh build boot test
+	@builder/setup/venv.sh test
+
+image: setup ## Compose the example, a Debian 12 image, into out/
+	$(VENV)/bin/image-composer build -f examples/debian-12.yaml --output out
+
+test: lint ## Run every check and every test
+	$(PYTEST)
+
+test-fast: setup-test ## Run the tests that need no network, build no image and boot none
+	$(PYTEST) -m "not boot and not build and not network"
+
+lint: setup-test ## Check style, types and the layers of the architecture
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy --strict $(SOURCES)
+	$(VENV)/bin/lint-imports
+
+format: setup-test ## Write the code in the project's style
+	$(VENV)/bin/ruff check --fix-only .
+	$(VENV)/bin/ruff format .
+
+bench: setup-test ## Measure against the benchmark's peers
+	$(PYTEST) -s -o python_files="bench_*.py test_*.py" tests/benchmark
+
+requirements: ## Pin the Python packages anew (UPGRADE=1: the newest versions)
+	@builder/setup/requirements.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove all that the other commands made in this folder, images too
+	rm -rf $(VENV) .cache out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +
