@@ -59,6 +59,7 @@ class Runner:
         shown_as: str | None = None,
         stdout: IO[bytes] | int = subprocess.PIPE,
         pass_fds: Sequence[int] = (),
+        timeout: float | None = None,
     ) -> Completed:
         """Run one program to its end.
 
@@ -71,16 +72,20 @@ class Runner:
             shown_as: the command line to show in logs and errors when argv is long or internal.
             stdout: where its output goes; kept in the result by default.
             pass_fds: descriptors that it inherits.
+            timeout: seconds after which it is killed; for programs that can hang, which most can't.
 
         Raises:
-            ToolError: TOOL_MISSING, TOOL_FAILED or TOOL_KILLED.
+            ToolError: TOOL_MISSING, TOOL_FAILED, TOOL_KILLED or TOOL_TIMEOUT.
         """
         words = [str(word) for word in argv]
         shown = shown_as or shlex.join(words)
         started = time.monotonic()
         process = self._start(words, shown, cwd=cwd, env=env, stdin=stdin, stdout=stdout, pass_fds=pass_fds)
         try:
-            out, err = process.communicate(stdin)
+            out, err = process.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired as error:
+            kill_group(process)
+            raise ToolError("TOOL_TIMEOUT", f"{shown} did not end within {timeout:g} s", retryable=True) from error
         except BaseException:
             kill_group(process)
             raise
@@ -89,6 +94,38 @@ class Runner:
         if check and done.returncode != 0:
             raise failure(shown, done)
         return done
+
+    def start(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        stdin: IO[bytes] | int | None = subprocess.DEVNULL,
+        stdout: IO[bytes] | int | None = subprocess.PIPE,
+        stderr: IO[bytes] | int | None = subprocess.STDOUT,
+        own_group: bool = True,
+    ) -> subprocess.Popen[bytes]:
+        """Start a program that the caller talks to and ends itself.
+
+        Args:
+            argv: program and arguments; never goes through a shell.
+            stdin: as for `subprocess.Popen`; None connects our own.
+            stdout: as for `subprocess.Popen`; None connects our own.
+            stderr: as for `subprocess.Popen`; None connects our own.
+            own_group: whether it gets a process group of its own, to be ended with `kill_group`. A program that
+                reads the terminal must stay in ours.
+
+        Raises:
+            ToolError: TOOL_MISSING or TOOL_FAILED.
+        """
+        words = [str(word) for word in argv]
+        return self._popen(
+            words,
+            shlex.join(words),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            process_group=0 if own_group else None,
+        )
 
     def _start(
         self,
@@ -101,17 +138,40 @@ class Runner:
         stdout: IO[bytes] | int,
         pass_fds: Sequence[int],
     ) -> subprocess.Popen[bytes]:
-        environment = {**BASE_ENVIRONMENT, **(env or {})}
+        return self._popen(
+            words,
+            shown,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+        )
+
+    def _popen(
+        self,
+        words: list[str],
+        shown: str,
+        *,
+        stdin: IO[bytes] | int | None,
+        stdout: IO[bytes] | int | None,
+        stderr: IO[bytes] | int | None,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+        process_group: int | None = 0,
+    ) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
                 words,
                 executable=find_tool(words[0]),
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdin=stdin,
                 stdout=stdout,
-                stderr=subprocess.PIPE,
+                stderr=stderr,
                 cwd=cwd,
-                env=environment,
-                process_group=0,
+                env={**BASE_ENVIRONMENT, **(env or {})},
+                process_group=process_group,
                 pass_fds=pass_fds,
             )
         except OSError as error:
