@@ -6,6 +6,7 @@ waiting for it, whatever the reason.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shlex
@@ -80,7 +81,16 @@ class Runner:
         words = [str(word) for word in argv]
         shown = shown_as or shlex.join(words)
         started = time.monotonic()
-        process = self._start(words, shown, cwd=cwd, env=env, stdin=stdin, stdout=stdout, pass_fds=pass_fds)
+        process = self._popen(
+            words,
+            shown,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+        )
         try:
             out, err = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired as error:
@@ -125,28 +135,6 @@ class Runner:
             stdout=stdout,
             stderr=stderr,
             process_group=0 if own_group else None,
-        )
-
-    def _start(
-        self,
-        words: list[str],
-        shown: str,
-        *,
-        cwd: Path | None,
-        env: Mapping[str, str] | None,
-        stdin: bytes | None,
-        stdout: IO[bytes] | int,
-        pass_fds: Sequence[int],
-    ) -> subprocess.Popen[bytes]:
-        return self._popen(
-            words,
-            shown,
-            env=env,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            pass_fds=pass_fds,
         )
 
     def _popen(
@@ -197,10 +185,8 @@ def find_tool(name: str) -> str:
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """End a program and all that it started, and wait until it is gone."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
