@@ -59,7 +59,7 @@ class Runner:
         check: bool = True,
         shown_as: str | None = None,
         stdout: IO[bytes] | int = subprocess.PIPE,
-        pass_fds: Sequence[int] = (),
+        hand_over: Sequence[int] = (),
         timeout: float | None = None,
     ) -> Completed:
         """Run one program to its end.
@@ -72,7 +72,7 @@ class Runner:
             check: raise when it exits with anything but 0.
             shown_as: the command line to show in logs and errors when argv is long or internal.
             stdout: where its output goes; kept in the result by default.
-            pass_fds: descriptors that it inherits.
+            hand_over: descriptors that it gets under the same numbers, and that are closed here.
             timeout: seconds after which it is killed; for programs that can hang, which most can't.
 
         Raises:
@@ -89,7 +89,7 @@ class Runner:
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=stdout,
             stderr=subprocess.PIPE,
-            pass_fds=pass_fds,
+            hand_over=hand_over,
         )
         try:
             out, err = process.communicate(stdin, timeout)
@@ -147,7 +147,7 @@ class Runner:
         stderr: IO[bytes] | int | None,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
-        pass_fds: Sequence[int] = (),
+        hand_over: Sequence[int] = (),
         process_group: int | None = 0,
     ) -> subprocess.Popen[bytes]:
         try:
@@ -160,12 +160,15 @@ class Runner:
                 cwd=cwd,
                 env={**BASE_ENVIRONMENT, **(env or {})},
                 process_group=process_group,
-                pass_fds=pass_fds,
+                pass_fds=hand_over,
             )
         except OSError as error:
             if error.errno == errno.ENOENT:
                 raise ToolError("TOOL_MISSING", f"{words[0]} was not found", hint=MISSING_HINT) from error
             raise ToolError("TOOL_FAILED", f"{shown}: {error.strerror}") from error
+        finally:
+            for descriptor in hand_over:
+                os.close(descriptor)
 
 
 MISSING_HINT = "run 'image-composer doctor': it lists the programs needed and the packages that bring them"
