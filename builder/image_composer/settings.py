@@ -52,7 +52,14 @@ class Settings:
     the image's. IMAGE_COMPOSER_HOST_SOURCES=0 turns it off."""
 
     offline: bool = False
-    """Whether only the cache may be used. IMAGE_COMPOSER_OFFLINE=1."""
+    """Whether the network may not be used, only the cache and `file://` mirrors. IMAGE_COMPOSER_OFFLINE=1."""
+
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    """URL of the proxy by scheme (`http`, `https`) of what is fetched. http_proxy, https_proxy and all_proxy, in
+    lower or upper case, as other programs read them."""
+
+    no_proxy: str = ""
+    """Hosts and domains, separated by commas, that are reached without a proxy; `*` for all. no_proxy."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -81,10 +88,23 @@ class Settings:
             },
             host_sources=numbers.read("IMAGE_COMPOSER_HOST_SOURCES", 1, 0) != 0,
             offline=numbers.read("IMAGE_COMPOSER_OFFLINE", 0, 0) != 0,
+            proxies=_proxies(environment),
+            no_proxy=_either_case(environment, "no_proxy"),
         )
         if numbers.problems:
             raise SpecError(numbers.problems)
         return settings
+
+
+def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give the proxies' URLs by scheme; `host:port` alone means an HTTP proxy, as curl reads it."""
+    everything = _either_case(environment, "all_proxy")
+    urls = {scheme: _either_case(environment, f"{scheme}_proxy") or everything for scheme in ("http", "https")}
+    return {scheme: url if "://" in url else f"http://{url}" for scheme, url in urls.items() if url}
+
+
+def _either_case(environment: Mapping[str, str], name: str) -> str:
+    return environment.get(name) or environment.get(name.upper(), "")
 
 
 class _Numbers:
