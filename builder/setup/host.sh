@@ -15,9 +15,11 @@ wanted() {
 }
 
 missing_packages() {
-    local installed
-    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | awk '$1 == "installed" { print $2 }')
-    wanted "$@" | awk 'NR == FNR { have[$1]; next } !($1 in have) { print $1 }' <(printf '%s\n' "$installed") -
+    local names installed
+    mapfile -t names < <(wanted "$@" | cut -d ' ' -f 1)
+    # Fails when it knows nothing of one of them; what it prints of the others counts all the same.
+    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${names[@]}" 2>/dev/null) || true
+    grep -vxFf <(sed -n 's/^installed //p' <<<"$installed") < <(printf '%s\n' "${names[@]}") || true
 }
 
 missing_programs() {
@@ -62,12 +64,19 @@ patiently() {
     done
 }
 
+# Several groups in a row are installed with one refresh of the package lists.
+refresh_lists() {
+    local refreshed=$LOGS/lists-refreshed
+    [[ -z $(find "$refreshed" -mmin -10 2>/dev/null) ]] || return 0
+    patiently quietly host apt update && touch "$refreshed"
+}
+
 install_packages() {
     ((EUID == 0)) || command -v sudo >/dev/null || stop "packages are missing, and neither root nor sudo is at hand" \
         "run as root: apt-get install --no-install-recommends $*"
     step "installing host packages: $*"
     # One broken source of the machine's owner fails the whole update; the install below is what counts.
-    patiently quietly host apt update || step "the package lists could not all be refreshed; going on with those at hand"
+    refresh_lists || step "the package lists could not all be refreshed; going on with those at hand"
     patiently quietly host apt install --no-install-recommends -- "$@" ||
         stop "the host packages could not be installed"
 }
