@@ -1,0 +1,1 @@
+"""Handing over what was built: all of it or nothing."""
