@@ -132,7 +132,8 @@ OFFLINE_HINT = "build once without IMAGE_COMPOSER_OFFLINE, or name a file:// mir
 
 def pause_after(number: int) -> float:
     """Give the seconds to wait after a failed try, counted from 1."""
-    return min(FIRST_PAUSE * 2.0 ** (number - 1), LONGEST_PAUSE)
+    doublings = min(number - 1, 16)  # beyond any bound of ours, within what a float holds
+    return min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)
 
 
 def _limited(place: Place, answer: Answer, limit: int) -> bytes:
