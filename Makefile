@@ -27,7 +27,7 @@ setup: ## Make .venv with all that composing images needs, host packages too
 	@builder/setup/venv.sh runtime
 
 setup-test: ## The same, and what the checks and tests need
-	@builder/setup/host.sh build boot test
+	@builder/setup/host.sh build boot tests
 	@builder/setup/venv.sh test
 
 image: setup ## Compose the example, a Debian 12 image, into out/

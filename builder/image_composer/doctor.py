@@ -1,0 +1,299 @@
+"""What composing images needs of the machine, and whether it is there.
+
+Looks and tries, changes nothing. What is needed is a table; a machine is an argument, so that tests bring their own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pwd
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+from image_composer.errors import SandboxError, ToolError
+from image_composer.root.idmap import choose_ids, read_id_files
+from image_composer.run import BASE_ENVIRONMENT, Completed
+from image_composer.settings import GIB
+from image_composer.spec.base import format_size
+
+WORKSPACE_BYTES = 4 * GIB
+"""Free bytes a build should find: root, raw disk and compressed copy of a server with a few hundred packages."""
+
+CACHE_BYTES = 1 * GIB
+"""Free bytes the cache should find: metadata and packages of two or three different images."""
+
+PROBE_SECONDS = 20.0
+"""How long trying the namespaces may take; it takes milliseconds unless the machine hangs."""
+
+
+class Need(StrEnum):
+    """What something is needed for."""
+
+    BUILD = "build"
+    BOOT = "boot"
+    TESTS = "tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """Names of the package that brings something, by distribution; None where it is not packaged."""
+
+    debian: str
+    fedora: str | None
+    azure_linux: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Something that a package of the host brings."""
+
+    name: str
+    """A program on the path; or what the files at `places` are called among people."""
+
+    need: Need
+    reason: str
+    packages: Packages
+    places: tuple[str, ...] = ()
+    """Paths of which one must exist; empty when a program is meant."""
+
+    rootless: bool = False
+    """Whether only a user who is not root needs it."""
+
+
+def _everywhere(name: str) -> Packages:
+    return Packages(debian=name, fedora=name, azure_linux=name)
+
+
+CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
+FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd")
+
+REQUIREMENTS = (
+    Requirement(
+        "certificates", Need.BUILD, "checks who a mirror is", _everywhere("ca-certificates"), places=CERTIFICATES
+    ),
+    Requirement("gpgv", Need.BUILD, "verifies the signatures of repositories", Packages("gpgv", "gnupg2", "gnupg2")),
+    Requirement("mcopy", Need.BUILD, "fills the EFI system partition", _everywhere("mtools")),
+    Requirement("mke2fs", Need.BUILD, "makes ext4 file systems", _everywhere("e2fsprogs")),
+    Requirement("mkfs.vfat", Need.BUILD, "makes the EFI system partition", _everywhere("dosfstools")),
+    Requirement("newuidmap", Need.BUILD, "maps user ids into the sandbox",
+                Packages("uidmap", "shadow-utils", "shadow-utils"), rootless=True),
+    Requirement("sfdisk", Need.BUILD, "writes partition tables", Packages("fdisk", "util-linux", "util-linux")),
+    Requirement("tar", Need.BUILD, "unpacks packages with their owners", _everywhere("tar")),
+    Requirement("unshare", Need.BUILD, "enters namespaces", _everywhere("util-linux")),
+    Requirement("xz", Need.BUILD, "unpacks packages and indexes", Packages("xz-utils", "xz", "xz")),
+    Requirement("zstd", Need.BUILD, "unpacks packages, compresses images", _everywhere("zstd")),
+    Requirement("qemu-system-x86_64", Need.BOOT, "runs the image in the boot test",
+                Packages("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86-core")),
+    Requirement("UEFI firmware", Need.BOOT, "starts the image in the boot test",
+                Packages("ovmf", "edk2-ovmf", "edk2-ovmf"), places=FIRMWARE),
+    Requirement("cpio", Need.TESTS, "looks into initramfs archives", _everywhere("cpio")),
+    Requirement("gpg", Need.TESTS, "signs the repositories that tests make", Packages("gnupg", "gnupg2", "gnupg2")),
+    Requirement("mmdebstrap", Need.TESTS, "the peer in the benchmark", Packages("mmdebstrap", None, None)),
+    Requirement("objdump", Need.TESTS, "looks into UKIs", _everywhere("binutils")),
+    Requirement("ssh-keygen", Need.TESTS, "makes keys for user accounts",
+                Packages("openssh-client", "openssh", "openssh-clients")),
+)  # fmt: skip
+"""Everything that packages of the host bring; builder/setup/host-packages.txt has the same for Debian."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    subject: str
+    need: Need
+    ok: bool
+    finding: str
+    """Where it was found, or what was found instead."""
+
+    remedy: str | None = None
+    """What to do when it is not ok."""
+
+
+class Prober(Protocol):
+    """Runs a program: `image_composer.run.Runner`."""
+
+    def run(self, argv: Sequence[str | Path], *, timeout: float | None = None) -> Completed:
+        """Run one program to its end, or raise ToolError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine as the checks see it."""
+
+    prober: Prober
+    cache: Path
+    workspace: Path
+    uid: int
+    gid: int
+    user: str
+    id_files: Mapping[str, str]
+    """As `read_id_files` gives them."""
+
+    solver: ModuleType | None
+    """The module `solv`; None when it can't be imported."""
+
+    free_bytes: Callable[[Path], int]
+    """Gives the bytes that may be written below a folder, which need not exist yet."""
+
+    path: str = BASE_ENVIRONMENT["PATH"]
+    """Folders that programs are looked for in: those that the runner uses."""
+
+    root: Path = Path("/")
+    """What absolute paths of the machine start from."""
+
+
+def this_host(prober: Prober, *, cache: Path, workspace: Path) -> Host:
+    """Describe the machine that this runs on."""
+    return Host(
+        prober=prober,
+        cache=cache,
+        workspace=workspace,
+        uid=os.geteuid(),
+        gid=os.getegid(),
+        user=_login_name(),
+        id_files=read_id_files(),
+        solver=_import_solver(),
+        free_bytes=free_bytes,
+    )
+
+
+def checks(host: Host) -> list[Check]:
+    """Look at everything that building, booting and testing need, in the order that people should read it."""
+    wanted = [item for item in REQUIREMENTS if host.uid != 0 or not item.rootless]
+    found = [check_requirement(item, host) for item in wanted]
+    found += [check_solver(host.solver), check_namespaces(host.prober), check_ids(host)]
+    found += check_space(host)
+    found.append(check_kvm(host))
+    order = list(Need)
+    return sorted(found, key=lambda check: order.index(check.need))
+
+
+def can_build(found: Sequence[Check]) -> bool:
+    """Say whether all is there that composing an image needs."""
+    return all(check.ok for check in found if check.need is Need.BUILD)
+
+
+def render(found: Sequence[Check]) -> str:
+    """Give the checks, as `checks` orders them, as text for people that ends with the one sentence that counts."""
+    return "\n".join([*_lines(found), ""])
+
+
+def check_requirement(item: Requirement, host: Host) -> Check:
+    """Look for a program or a file."""
+    if item.places:
+        there = next((place for place in item.places if (host.root / place.lstrip("/")).exists()), None)
+    else:
+        there = shutil.which(item.name, path=host.path)
+    if there is not None:
+        return Check(item.name, item.need, ok=True, finding=there)
+    names = item.packages
+    remedy = (
+        f"install it: Debian {names.debian}, Fedora {names.fedora or '(not packaged)'}, "
+        f"Azure Linux {names.azure_linux or '(not packaged)'}"
+    )
+    return Check(item.name, item.need, ok=False, finding=f"not found; {item.reason}", remedy=remedy)
+
+
+def check_solver(solver: ModuleType | None) -> Check:
+    """Try whether libsolv's bindings are there and read deb repositories."""
+    if solver is None:
+        finding = "the Python module solv can't be imported"
+    elif not hasattr(solver.Repo, "add_debpackages"):
+        finding = "this build of solv has no Debian support"
+    elif solver.Pool().setdisttype(solver.Pool.DISTTYPE_DEB) != 0:
+        finding = "this build of solv can't compare Debian versions"
+    else:
+        return Check("solv", Need.BUILD, ok=True, finding="with Debian support")
+    remedy = "'make setup' builds it with Debian support, see docs/development.md; Debian's python3-solv has it too"
+    return Check("solv", Need.BUILD, ok=False, finding=finding, remedy=remedy)
+
+
+def check_namespaces(prober: Prober) -> Check:
+    """Really make the namespaces that the sandbox consists of, with a /proc of their own."""
+    kinds = ("--user", "--map-root-user", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--mount-proc")
+    try:
+        prober.run(["unshare", *kinds, "true"], timeout=PROBE_SECONDS)
+    except ToolError as error:
+        finding = f"can't be made: {error.message.splitlines()[-1]}"
+        remedy = (
+            "in a container: run it privileged; on a host: raise the limits user.max_*_namespaces, which "
+            "'No space left' means, and see to kernel.unprivileged_userns_clone and "
+            "kernel.apparmor_restrict_unprivileged_userns"
+        )
+        return Check("namespaces", Need.BUILD, ok=False, finding=finding, remedy=remedy)
+    return Check("namespaces", Need.BUILD, ok=True, finding="user, mount, pid, net, ipc and uts can be made")
+
+
+def check_ids(host: Host) -> Check:
+    """See whether there are ids of the host that can stand behind those of an image."""
+    try:
+        ids = choose_ids(host.uid, host.gid, host.id_files, host.user)
+    except SandboxError as error:
+        return Check("user ids", Need.BUILD, ok=False, finding=error.message, remedy=error.hint)
+    return Check("user ids", Need.BUILD, ok=True, finding=f"a range from {ids.uid_base} stands for those of an image")
+
+
+def check_space(host: Host) -> Iterator[Check]:
+    """Compare the space left with what an ordinary build takes."""
+    moved_by = {"cache": "IMAGE_COMPOSER_CACHE_DIR", "workspace": "--workspace"}
+    for name, folder, wanted in (("cache", host.cache, CACHE_BYTES), ("workspace", host.workspace, WORKSPACE_BYTES)):
+        free = host.free_bytes(folder)
+        finding = f"{format_size(free)} free at {folder}, {format_size(wanted)} wanted"
+        remedy = None if free >= wanted else f"free space there, or move the {name}: {moved_by[name]}"
+        yield Check(f"{name} space", Need.BUILD, ok=free >= wanted, finding=finding, remedy=remedy)
+
+
+def check_kvm(host: Host) -> Check:
+    """See whether the KVM device is there; whether it works, only running a machine tells."""
+    if (host.root / "dev/kvm").exists():
+        return Check("KVM", Need.BOOT, ok=True, finding="/dev/kvm")
+    remedy = "not needed, but without it a boot test takes minutes instead of seconds"
+    return Check("KVM", Need.BOOT, ok=False, finding="there is no /dev/kvm", remedy=remedy)
+
+
+def free_bytes(folder: Path) -> int:
+    """Give the bytes that we may still write below a folder, or below the nearest parent that exists."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free
+
+
+TITLES: Mapping[Need, str] = {
+    Need.BUILD: "To compose images",
+    Need.BOOT: "To boot them in QEMU",
+    Need.TESTS: "To run the test suite",
+}
+
+
+def _lines(found: Sequence[Check]) -> Iterator[str]:
+    width = max((len(check.subject) for check in found), default=0)
+    for need, group in groupby(found, key=lambda check: check.need):
+        yield TITLES[need]
+        for check in group:
+            yield f"  {'ok' if check.ok else '--'}  {check.subject:<{width}}  {check.finding}"
+            if not check.ok and check.remedy:
+                yield f"{'':{width + 8}}{check.remedy}"
+        yield ""
+    lacking = [check.subject for check in found if check.need is Need.BUILD and not check.ok]
+    yield f"Images can't be composed here yet: {', '.join(lacking)}." if lacking else "Images can be composed here."
+
+
+def _import_solver() -> ModuleType | None:
+    try:
+        return importlib.import_module("solv")
+    except ImportError:
+        return None
+
+
+def _login_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container's user need not have a name
+        return str(os.geteuid())
