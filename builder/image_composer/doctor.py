@@ -43,7 +43,7 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """Names of the package that brings something, by distribution; None where it is not packaged."""
+    """Names of the package that brings something, by distribution; None where we know of none."""
 
     debian: str
     fedora: str | None
@@ -196,8 +196,8 @@ def check_requirement(item: Requirement, host: Host) -> Check:
         return Check(item.name, item.need, ok=True, finding=there)
     names = item.packages
     remedy = (
-        f"install it: Debian {names.debian}, Fedora {names.fedora or '(not packaged)'}, "
-        f"Azure Linux {names.azure_linux or '(not packaged)'}"
+        f"install it: Debian {names.debian}, Fedora {names.fedora or '(no package known)'}, "
+        f"Azure Linux {names.azure_linux or '(no package known)'}"
     )
     return Check(item.name, item.need, ok=False, finding=f"not found; {item.reason}", remedy=remedy)
 

@@ -43,7 +43,7 @@ wheel_key() {
 }
 
 has_headers() {
-    "$python" -c 'import pathlib as p, sys, sysconfig as s; sys.exit(not (p.Path(s.get_path("include")) / "Python.h").is_file())'
+    [[ -e $("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h ]]
 }
 
 build_wheel() {
