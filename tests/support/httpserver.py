@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(200, {"Transfer-Encoding": "chunked"})
             for at in range(0, len(body), PIECE):
                 piece = body[at : at + PIECE]
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), bytes(piece)))
             self.wfile.write(b"0\r\n\r\n")
             return
         headers = {"Content-Length": str(len(body))}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from image_composer.digest import bytes_sha256
 from image_composer.report import NullSink, Reporter, Sink
@@ -23,8 +25,8 @@ def wanted(body: bytes, *urls: str, name: str = "a-package 1.0") -> Wanted:
 
 
 def downloader(
-    cache: Path, sink: Sink | None = None, *, pause: Callable[[float], None] = lambda _: None, **settings: object
+    cache: Path, sink: Sink | None = None, *, pause: Callable[[float], None] = lambda _: None, **settings: Any
 ) -> Downloader:
     """Give a downloader that does not wait between tries."""
-    chosen: dict[str, object] = {"cache_dir": cache, "retries": 2, **settings}
-    return Downloader(Settings(**chosen), Reporter(sink or NullSink()), pause=pause)  # type: ignore[arg-type]  # fields by name
+    chosen = replace(Settings(cache_dir=cache, retries=2), **settings)
+    return Downloader(chosen, Reporter(sink or NullSink()), pause=pause)

@@ -26,7 +26,7 @@ from image_composer.digest import file_sha256
 from image_composer.report import Reporter
 from image_composer.store.download import Downloader
 from image_composer.store.files import FULL, entries, explained, keep, make_folder
-from image_composer.store.locks import Leases, claim, claim_at_once, release
+from image_composer.store.locks import Leases, claim, claimed_at_once
 from image_composer.store.wanted import DIGEST, Wanted, download
 
 __all__ = ["ContentStore", "Trimmed", "Usage", "Wanted"]
@@ -124,7 +124,7 @@ class ContentStore:
                 self._bring(wanted, partial, path, downloader, advance)
                 return path
 
-    def derived(self, kind: str, key: str, make: Callable[[Path], None]) -> Path:
+    def derived(self, kind: str, key: str, make: Callable[[Path], object]) -> Path:
         """Give a file that is computed from others, made once for a key; one that was damaged is made again.
 
         Args:
@@ -219,7 +219,7 @@ class ContentStore:
         path = self._object(digest)
         return path if DIGEST.fullmatch(digest) and self._hit(path) else None
 
-    def _derive(self, pointer: Path, temporary: Path, make: Callable[[Path], None]) -> Path:
+    def _derive(self, pointer: Path, temporary: Path, make: Callable[[Path], object]) -> Path:
         temporary.unlink(missing_ok=True)  # of a process that was killed
         try:
             make(temporary)
@@ -260,13 +260,10 @@ class ContentStore:
 
     def _removed(self, path: Path) -> bool:
         """Remove a file unless somebody is just bringing or making it."""
-        lock = self.root / "locks" / path.name
-        descriptor = claim_at_once(lock)
-        if descriptor is None:
-            return False
-        path.unlink(missing_ok=True)
-        release(lock, descriptor)
-        return True
+        with claimed_at_once(self.root / "locks" / path.name) as claimed:
+            if claimed:
+                path.unlink(missing_ok=True)
+            return claimed
 
     def _sweep(self) -> None:
         """Remove what has lost its meaning: pointers to nothing, locks of processes that were killed."""
@@ -274,6 +271,5 @@ class ContentStore:
             if not self.holds(pointer.read_text()):
                 pointer.unlink()
         for lock in (self.root / "locks").iterdir():
-            descriptor = claim_at_once(lock)
-            if descriptor is not None:
-                release(lock, descriptor)
+            with claimed_at_once(lock):
+                pass  # its file goes with the claim

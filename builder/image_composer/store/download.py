@@ -133,7 +133,7 @@ OFFLINE_HINT = "build once without IMAGE_COMPOSER_OFFLINE, or name a file:// mir
 def pause_after(number: int) -> float:
     """Give the seconds to wait after a failed try, counted from 1."""
     doublings = min(number - 1, 16)  # beyond any bound of ours, within what a float holds
-    return min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)
+    return min(FIRST_PAUSE * float(1 << doublings), LONGEST_PAUSE)
 
 
 def _limited(place: Place, answer: Answer, limit: int) -> bytes:

@@ -74,10 +74,15 @@ def explained(folder: Path, purpose: str, needed: int | None = None) -> Iterator
     try:
         yield
     except OSError as error:
-        named = None if error.filename is None else Path(os.fsdecode(error.filename))
-        if named is not None and not (named.is_relative_to(folder) or folder.is_relative_to(named)):
+        if not _concerns(error, folder):
             raise
         raise _failure(error, folder, purpose, needed) from error
+
+
+def _concerns(error: OSError, folder: Path) -> bool:
+    """Say whether an error is about a folder: it names something in it, or above it, or nothing at all."""
+    names = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if name is not None]
+    return not names or any(name.is_relative_to(folder) or folder.is_relative_to(name) for name in names)
 
 
 def _failure(error: OSError, folder: Path, purpose: str, needed: int | None) -> StoreError:

@@ -32,17 +32,28 @@ def claim(path: Path, waiting: Callable[[float], None]) -> Iterator[None]:
             download can be given up.
     """
     wait = FIRST_WAIT
-    while (descriptor := claim_at_once(path)) is None:
+    while (descriptor := _claim(path)) is None:
         waiting(wait)
         wait = min(wait * 2, LONGEST_WAIT)
     try:
         yield
     finally:
-        release(path, descriptor)
+        _release(path, descriptor)
 
 
-def claim_at_once(path: Path) -> int | None:
-    """Take a name unless somebody else has it; give what `release` needs."""
+@contextmanager
+def claimed_at_once(path: Path) -> Iterator[bool]:
+    """Hold a name unless somebody else does; says which."""
+    descriptor = _claim(path)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            _release(path, descriptor)
+
+
+def _claim(path: Path) -> int | None:
+    """Give the open, locked file that a name has now, or nothing when somebody else has it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         if not _locked(descriptor):
@@ -53,8 +64,8 @@ def claim_at_once(path: Path) -> int | None:
         os.close(descriptor)  # its last holder removed the file between our opening and locking it
 
 
-def release(path: Path, descriptor: int) -> None:
-    """Give back a name; its file goes while it is still locked, so nobody else can be holding it."""
+def _release(path: Path, descriptor: int) -> None:
+    """Give back a name. The file goes while it is still locked, so that it is nobody else's."""
     path.unlink(missing_ok=True)
     os.close(descriptor)
 

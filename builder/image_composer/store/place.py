@@ -30,6 +30,17 @@ class Place:
             message = f"repository {repository}: {url!r} is not a URL: {error}"
             raise RepositoryError("REPO_URL_INVALID", message) from error
 
+    def joined(self, reference: str) -> Place:
+        """Give where a reference leads from here, without user name and password.
+
+        Raises:
+            RepositoryError: REPO_URL_INVALID.
+        """
+        try:
+            return Place(urlsplit(urljoin(self.url, reference)), self.repository)
+        except ValueError as error:
+            raise RepositoryError("REPO_URL_INVALID", self.sentence(f"leads to {reference!r}: {error}")) from error
+
     @property
     def url(self) -> str:
         """The URL without the user name and password that it may hold: what is requested and shown."""
@@ -60,7 +71,7 @@ class Place:
         Raises:
             RepositoryError: REPO_REDIRECT_REFUSED, the target would be less safe; REPO_URL_INVALID.
         """
-        target = Place.of(urljoin(self.url, location), self.repository)
+        target = self.joined(location)
         if target.parts.scheme not in ({"https"} if self.parts.scheme == "https" else {"http", "https"}):
             raise RepositoryError(
                 "REPO_REDIRECT_REFUSED",

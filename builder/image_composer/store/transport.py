@@ -185,7 +185,8 @@ def _starts_at(response: BaseHTTPResponse, start: int) -> bool:
 
 
 def _count(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    """Read a number of bytes; one with more than 20 digits is none."""
+    return int(text) if text.isdecimal() and len(text) <= 20 else None
 
 
 def _refusal(place: Place, response: BaseHTTPResponse) -> RepositoryError:
@@ -209,7 +210,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return float(asked)
     try:
         return (parsedate_to_datetime(asked) - parsedate_to_datetime(headers["date"])).total_seconds()
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, IndexError):
         return None
 
 

@@ -11,12 +11,12 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from support.events import Recorded
-from support.httpserver import Content, HttpServer, Stalled, Status, Truncated
-from support.packages import content, downloader, wanted
 
 from image_composer.errors import RepositoryError, StoreError
 from image_composer.store.content import ContentStore, Trimmed, Usage, Wanted
+from support.events import Recorded
+from support.httpserver import Content, HttpServer, Stalled, Status, Truncated
+from support.packages import content, downloader, wanted
 
 MIB = 1024 * 1024
 BODY = content("body", 300_000)
@@ -50,9 +50,7 @@ def leftovers(root: Path) -> list[str]:
 
 
 class TestObtain:
-    def test_gives_the_file_and_asks_for_it_once(
-        self, server: HttpServer, store: ContentStore, root: Path
-    ) -> None:
+    def test_gives_the_file_and_asks_for_it_once(self, server: HttpServer, store: ContentStore, root: Path) -> None:
         item = wanted(BODY, server.serve("/a", BODY))
         first = store.obtain(item, downloader(root))
         assert first.read_bytes() == BODY
@@ -80,12 +78,12 @@ class TestObtain:
         folders = [path.parent, root, root / "objects"]
         assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o755] * 3
 
-    def test_many_threads_cause_one_download(
-        self, server: HttpServer, store: ContentStore, root: Path
-    ) -> None:
+    def test_many_threads_cause_one_download(self, server: HttpServer, store: ContentStore, root: Path) -> None:
         item = wanted(BODY, server.serve("/a", BODY))
         with ThreadPoolExecutor(8) as pool:
-            paths = {future.result() for future in [pool.submit(store.obtain, item, downloader(root)) for _ in range(8)]}
+            paths = {
+                future.result() for future in [pool.submit(store.obtain, item, downloader(root)) for _ in range(8)]
+            }
         assert len(paths) == 1
         assert len(server.requests) == 1
 
@@ -124,14 +122,12 @@ class TestObtain:
 
     def test_what_is_wanted_is_named_by_a_digest_and_an_url(self) -> None:
         for sha256, urls in (("../../etc/passwd", ("http://127.0.0.1/",)), ("a" * 64, ())):
-            with pytest.raises(ValueError, match="not a SHA-256|no URL"):
+            with pytest.raises(ValueError, match=r"not a SHA-256|no URL"):
                 Wanted(sha256, 1, urls, "x", "main")
 
 
 class TestWrongContent:
-    def test_is_fetched_once_more_past_stale_caches(
-        self, server: HttpServer, store: ContentStore, root: Path
-    ) -> None:
+    def test_is_fetched_once_more_past_stale_caches(self, server: HttpServer, store: ContentStore, root: Path) -> None:
         stale = content("stale", len(BODY))
         counts: list[int] = []
         sink = Recorded()
@@ -141,9 +137,7 @@ class TestWrongContent:
         assert sum(counts) == len(BODY)
         assert len(sink.messages("warning")) == 1
 
-    def test_is_refused_when_it_stays_wrong(
-        self, server: HttpServer, store: ContentStore, root: Path
-    ) -> None:
+    def test_is_refused_when_it_stays_wrong(self, server: HttpServer, store: ContentStore, root: Path) -> None:
         other = content("other", len(BODY))
         item = wanted(BODY, server.serve("/a", other))
         counts: list[int] = []
@@ -219,10 +213,10 @@ class TestDerived:
 
     @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"?"), Path.unlink])
     def test_a_damaged_one_is_made_again(self, store: ContentStore, damage: object) -> None:
-        path = store.derived("index", KEY, lambda path: path.write_bytes(BODY) and None)
+        path = store.derived("index", KEY, lambda path: path.write_bytes(BODY))
         assert callable(damage)
         damage(path)
-        again = store.derived("index", KEY, lambda path: path.write_bytes(BODY) and None)
+        again = store.derived("index", KEY, lambda path: path.write_bytes(BODY))
         assert again.read_bytes() == BODY
 
     def test_what_a_killed_process_left_is_not_taken(self, store: ContentStore, root: Path) -> None:
@@ -235,22 +229,20 @@ class TestDerived:
         assert store.derived("index", KEY, make).read_bytes() == BODY
 
     def test_a_pointer_to_elsewhere_is_not_followed(self, store: ContentStore, root: Path) -> None:
-        store.derived("index", KEY, lambda path: path.write_bytes(BODY) and None)
+        store.derived("index", KEY, lambda path: path.write_bytes(BODY))
         (root / "derived" / "index" / KEY).write_text("../../../../etc/passwd")
-        assert store.derived("index", KEY, lambda path: path.write_bytes(BODY) and None).read_bytes() == BODY
+        assert store.derived("index", KEY, lambda path: path.write_bytes(BODY)).read_bytes() == BODY
 
     @pytest.mark.parametrize(("kind", "key"), [("index", "../x"), ("../index", KEY), ("index", "ab")])
     def test_names_can_not_leave_the_store(self, store: ContentStore, kind: str, key: str) -> None:
         with pytest.raises(ValueError, match="can't name"):
             store.derived(kind, key, Path.touch)
 
-    def test_it_may_obtain_and_derive_other_files(
-        self, server: HttpServer, store: ContentStore, root: Path
-    ) -> None:
+    def test_it_may_obtain_and_derive_other_files(self, server: HttpServer, store: ContentStore, root: Path) -> None:
         item = wanted(BODY, server.serve("/a", BODY))
 
         def make(path: Path) -> None:
-            inner = store.derived("inner", KEY, lambda inner: inner.write_bytes(b"inner") and None)
+            inner = store.derived("inner", KEY, lambda inner: inner.write_bytes(b"inner"))
             path.write_bytes(inner.read_bytes() + store.obtain(item, downloader(root)).read_bytes())
 
         assert store.derived("outer", KEY, make).read_bytes() == b"inner" + BODY
@@ -267,7 +259,7 @@ class TestDerived:
 
     def test_a_make_that_misses_its_own_input_fails_with_its_own_error(self, store: ContentStore) -> None:
         with pytest.raises(FileNotFoundError, match="/nonexistent"):
-            store.derived("index", KEY, lambda path: path.write_bytes(Path("/nonexistent").read_bytes()) and None)
+            store.derived("index", KEY, lambda path: path.write_bytes(Path("/nonexistent").read_bytes()))
 
 
 class TestTrim:
@@ -331,10 +323,10 @@ class TestTrim:
 
     def test_derived_files_are_made_again_after_they_went(self, root: Path) -> None:
         store = new_store(root, 0)
-        store.derived("index", KEY, lambda path: path.write_bytes(BODY) and None)
+        store.derived("index", KEY, lambda path: path.write_bytes(BODY))
         store.trim()
         assert list((root / "derived").glob("*/*")) == []
-        assert store.derived("index", KEY, lambda path: path.write_bytes(BODY) and None).read_bytes() == BODY
+        assert store.derived("index", KEY, lambda path: path.write_bytes(BODY)).read_bytes() == BODY
 
 
 class TestUnusableFolders:
@@ -352,14 +344,14 @@ class TestUnusableFolders:
 
 
 def test_a_wait_for_another_build_can_be_given_up(server: HttpServer, root: Path) -> None:
-    class Enough(Exception):
+    class EnoughError(Exception):
         pass
 
     waiting = threading.Event()
 
     def stop(count: int) -> None:
         waiting.set()
-        raise Enough
+        raise EnoughError
 
     body = content("slow", MIB)
     item = wanted(body, server.serve("/slow", body, Stalled(1000)))
@@ -367,7 +359,7 @@ def test_a_wait_for_another_build_can_be_given_up(server: HttpServer, root: Path
     with ThreadPoolExecutor(1) as pool:
         obtained = pool.submit(busy.obtain, item, downloader(root))
         assert server.stalled.wait(10)
-        with pytest.raises(Enough):
+        with pytest.raises(EnoughError):
             store.obtain(item, downloader(root), stop)
         server.release()
         obtained.result()

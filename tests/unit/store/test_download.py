@@ -6,15 +6,17 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.events import Recorded
-from support.httpserver import Chunked, Content, HttpServer, Redirect, Stalled, Status, Truncated
 
 from image_composer.errors import RepositoryError
 from image_composer.report import Reporter
 from image_composer.settings import Settings
 from image_composer.store.download import LONGEST_PAUSE, Downloader, pause_after
+from support import packages
+from support.events import Recorded
+from support.httpserver import Chunked, Content, HttpServer, Redirect, Stalled, Status, Truncated
 
 BODY = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -41,12 +43,12 @@ def downloader(tmp_path: Path, pauses: list[float]) -> Downloader:
     return make_downloader(tmp_path, pauses.append)
 
 
-def make_downloader(cache: Path, pause: Callable[[float], None] = lambda _: None, **settings: object) -> Downloader:
-    return Downloader(Settings(**{"cache_dir": cache, "retries": 3, **settings}), Reporter(), pause=pause)
+def make_downloader(cache: Path, pause: Callable[[float], None] = lambda _: None, **settings: Any) -> Downloader:
+    return packages.downloader(cache, pause=pause, retries=3, **settings)
 
 
-def download(downloader: Downloader, url: str, partial: Path, size: int = len(BODY), **more: object) -> str:
-    arguments = {"name": "a-package", "repository": "main", "advance": lambda _: None, **more}
+def download(downloader: Downloader, url: str, partial: Path, size: int = len(BODY), **more: Any) -> str:
+    arguments: dict[str, Any] = {"name": "a-package", "repository": "main", "advance": lambda _: None, **more}
     return downloader.download(url, partial, size=size, **arguments)
 
 
@@ -55,15 +57,11 @@ def ranges(server: HttpServer, path: str) -> list[str | None]:
 
 
 class TestDownload:
-    def test_gives_the_digest_of_what_it_wrote(
-        self, server: HttpServer, downloader: Downloader, partial: Path
-    ) -> None:
+    def test_gives_the_digest_of_what_it_wrote(self, server: HttpServer, downloader: Downloader, partial: Path) -> None:
         assert download(downloader, server.serve("/a", BODY), partial) == SHA256
         assert partial.read_bytes() == BODY
 
-    def test_takes_an_answer_of_unknown_length(
-        self, server: HttpServer, downloader: Downloader, partial: Path
-    ) -> None:
+    def test_takes_an_answer_of_unknown_length(self, server: HttpServer, downloader: Downloader, partial: Path) -> None:
         assert download(downloader, server.serve("/a", BODY, Chunked()), partial) == SHA256
 
     def test_takes_an_empty_file(self, server: HttpServer, downloader: Downloader, partial: Path) -> None:
@@ -168,17 +166,15 @@ class TestDownload:
         assert max(counts) > 0
         assert sum(counts) == 0
 
-    def test_what_advance_raises_ends_it(
-        self, server: HttpServer, downloader: Downloader, partial: Path
-    ) -> None:
-        class Enough(Exception):
+    def test_what_advance_raises_ends_it(self, server: HttpServer, downloader: Downloader, partial: Path) -> None:
+        class EnoughError(Exception):
             pass
 
         def stop(count: int) -> None:
             if count:
-                raise Enough
+                raise EnoughError
 
-        with pytest.raises(Enough):
+        with pytest.raises(EnoughError):
             download(downloader, server.serve("/a", BODY), partial, advance=stop)
 
 
@@ -280,16 +276,12 @@ class TestRead:
         url = server.serve("/InRelease", b"Origin: Test", Status(503), Truncated(3))
         assert downloader.read(url, limit=100, repository="main") == b"Origin: Test"
 
-    def test_makes_caches_on_the_way_ask_for_what_is_current(
-        self, server: HttpServer, downloader: Downloader
-    ) -> None:
+    def test_makes_caches_on_the_way_ask_for_what_is_current(self, server: HttpServer, downloader: Downloader) -> None:
         downloader.read(server.serve("/InRelease", b"x"), limit=100, repository="main")
         assert server.requests[0].headers["Cache-Control"] == "max-age=0"
 
     @pytest.mark.parametrize("step", [None, Chunked()])
-    def test_stops_at_the_limit(
-        self, server: HttpServer, downloader: Downloader, step: Chunked | None
-    ) -> None:
+    def test_stops_at_the_limit(self, server: HttpServer, downloader: Downloader, step: Chunked | None) -> None:
         url = server.serve("/InRelease", BODY, *([step] if step else []))
         with pytest.raises(RepositoryError) as caught:
             downloader.read(url, limit=len(BODY) - 1, repository="main")
@@ -356,9 +348,7 @@ class TestFileUrls:
 
 
 class TestRedirects:
-    def test_they_are_followed_with_the_range(
-        self, server: HttpServer, downloader: Downloader, partial: Path
-    ) -> None:
+    def test_they_are_followed_with_the_range(self, server: HttpServer, downloader: Downloader, partial: Path) -> None:
         server.serve("/b", BODY)
         partial.write_bytes(BODY[:1000])
         url = server.serve("/a", b"", Redirect("b", 301))
@@ -382,18 +372,14 @@ class TestRedirects:
 
 
 class TestCredentials:
-    def test_they_are_sent_but_not_shown(
-        self, server: HttpServer, downloader: Downloader, partial: Path
-    ) -> None:
+    def test_they_are_sent_but_not_shown(self, server: HttpServer, downloader: Downloader, partial: Path) -> None:
         url = server.serve("/a", BODY, Status(404)).replace("://", "://me:s%40cret@")
         with pytest.raises(RepositoryError) as caught:
             download(downloader, url, partial)
         assert server.requests[0].headers["Authorization"] == "Basic bWU6c0BjcmV0"
         assert "cret" not in caught.value.message
 
-    def test_they_stay_with_their_server(
-        self, server: HttpServer, downloader: Downloader, partial: Path
-    ) -> None:
+    def test_they_stay_with_their_server(self, server: HttpServer, downloader: Downloader, partial: Path) -> None:
         with HttpServer() as other:
             other.serve("/c", BODY)
             server.serve("/b", b"", Redirect(other.url("/c")))
@@ -414,8 +400,8 @@ class TestProxies:
     def test_hosts_without_a_proxy_are_reached_directly(
         self, server: HttpServer, tmp_path: Path, partial: Path
     ) -> None:
-        settings = {"proxies": {"http": "http://127.0.0.1:9"}, "no_proxy": "example.org,127.0.0.1"}
-        downloader = make_downloader(tmp_path, **settings)
+        proxies = {"http": "http://127.0.0.1:9"}
+        downloader = make_downloader(tmp_path, proxies=proxies, no_proxy="example.org,127.0.0.1")
         assert download(downloader, server.serve("/a", BODY), partial) == SHA256
 
     def test_a_proxy_of_an_unknown_kind_is_refused(self, tmp_path: Path, partial: Path) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.httpserver import HttpServer, Redirect
 
 from image_composer.errors import RepositoryError
 from image_composer.report import Reporter
 from image_composer.settings import Settings
 from image_composer.store.download import Downloader
+from support.httpserver import HttpServer, Redirect
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +21,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A key and a certificate for 127.0.0.1, signed by itself."""
     path = tmp_path_factory.mktemp("tls") / "server.pem"
     words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=loopback"
-    extension = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", path, "-out", path.with_suffix(".crt")]
-    subprocess.run([*words.split(), *extension], check=True, capture_output=True)
+    files = ["-keyout", str(path), "-out", str(path.with_suffix(".crt"))]
+    extension = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*words.split(), *extension, *files], check=True, capture_output=True)
     path.write_text(path.read_text() + path.with_suffix(".crt").read_text())
     return path
 
@@ -44,9 +45,7 @@ def read(downloader: Downloader, url: str) -> bytes:
     return downloader.read(url, limit=100, repository="main")
 
 
-def test_an_authority_that_the_system_does_not_know_is_not_trusted(
-    server: HttpServer, downloader: Downloader
-) -> None:
+def test_an_authority_that_the_system_does_not_know_is_not_trusted(server: HttpServer, downloader: Downloader) -> None:
     with pytest.raises(RepositoryError) as caught:
         read(downloader, server.serve("/a", b"content"))
     assert caught.value.code == "REPO_CERTIFICATE_INVALID"
