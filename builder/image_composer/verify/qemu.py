@@ -1,0 +1,189 @@
+"""How a virtual machine is started: firmware, accelerator, command line."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from image_composer.errors import ToolError, VerifyError
+from image_composer.run import Runner
+from image_composer.verify.probe import EXIT_PORT, PASSED, probe_rom
+
+QEMU = "qemu-system-x86_64"
+
+KVM_DEVICE = Path("/dev/kvm")
+
+PROBE_SECONDS = 3.0
+"""What the probe machine may take: 0.1 s where KVM works, so this leaves room for a busy host."""
+
+_FIRMWARE = (
+    ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
+    ("usr/share/OVMF/OVMF_CODE.fd", "usr/share/OVMF/OVMF_VARS.fd"),  # Debian before 12, RHEL
+    ("usr/share/edk2/ovmf/OVMF_CODE.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),  # Fedora, Azure Linux
+    ("usr/share/edk2/x64/OVMF_CODE.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
+    ("usr/share/qemu/ovmf-x86_64-code.bin", "usr/share/qemu/ovmf-x86_64-vars.bin"),  # openSUSE
+    ("usr/share/qemu/edk2-x86_64-code.fd", "usr/share/qemu/edk2-i386-vars.fd"),  # QEMU's own
+)
+"""UEFI code and its empty variable store, without Secure Boot, the preferred first."""
+
+
+class Accelerator(StrEnum):
+    """What runs the guest's instructions."""
+
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """A UEFI firmware in two parts."""
+
+    code: Path
+    variables: Path
+    """The variable store; a machine writes to it, so each needs a copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """The machine that an image is started on."""
+
+    accelerator: Accelerator = Accelerator.TCG
+    firmware: Firmware | None = None
+    """UEFI; the machine has a BIOS when absent."""
+
+    memory_mib: int = 1024
+    """MiB; a general-purpose image unpacks its initramfs in less than half of it."""
+
+    cpus: int = 2
+    snapshot: bool = True
+    """Whether writes go to a temporary file, so that the image stays as it is."""
+
+    ssh_port: int | None = None
+    """Port of 127.0.0.1 that leads to the machine's port 22."""
+
+    extra: tuple[str, ...] = ()
+    """Further arguments for QEMU."""
+
+
+class Console(StrEnum):
+    """Where the first serial port leads."""
+
+    CAPTURED = "captured"
+    """QEMU's standard output and input, byte for byte."""
+
+    TERMINAL = "terminal"
+    """The user's terminal: Ctrl-A C is QEMU's monitor, Ctrl-A X ends the machine, and so does Ctrl-C."""
+
+
+def find_firmware(root: Path = Path("/")) -> Firmware:
+    """Find the UEFI firmware for virtual machines that is installed below a root.
+
+    Raises:
+        VerifyError: VERIFY_NO_FIRMWARE.
+    """
+    for code, variables in _FIRMWARE:
+        if (root / code).is_file() and (root / variables).is_file():
+            return Firmware(root / code, root / variables)
+    raise VerifyError(
+        "VERIFY_NO_FIRMWARE",
+        "no UEFI firmware for virtual machines was found on this machine",
+        hint="install OVMF: the package ovmf on Debian, edk2-ovmf on Fedora",
+    )
+
+
+def choose_accelerator(runner: Runner) -> Accelerator:
+    """Give KVM where it was seen working, TCG elsewhere."""
+    return Accelerator.KVM if kvm_works(runner) else Accelerator.TCG
+
+
+def kvm_works(runner: Runner, *, device: Path = KVM_DEVICE, qemu: str = QEMU, limit: float = PROBE_SECONDS) -> bool:
+    """Say whether KVM runs a machine here; tried with a real one.
+
+    Args:
+        runner: runs QEMU.
+        device: the kernel's KVM device.
+        qemu: the program.
+        limit: seconds after which a machine that has not come to its end is killed and counts as failed.
+    """
+    if not os.access(device, os.R_OK | os.W_OK):
+        return False
+    return probe_runs(runner, Accelerator.KVM, qemu=qemu, limit=limit)
+
+
+def probe_runs(runner: Runner, accelerator: Accelerator, *, qemu: str, limit: float) -> bool:
+    """Run the probe machine and say whether it came to its end within the limit."""
+    with tempfile.NamedTemporaryFile(prefix="probe-", suffix=".rom") as rom:
+        rom.write(probe_rom())
+        rom.flush()
+        machine = ["-machine", "q35", *_processor(accelerator), "-m", "32", *_BARE]
+        device = ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1"]
+        try:
+            done = runner.run([qemu, *machine, "-bios", rom.name, *device], check=False, timeout=limit)
+        except ToolError:
+            return False
+    return done.returncode == PASSED
+
+
+def machine_command(image: Path, hardware: Hardware, console: Console, *, image_format: str = "raw") -> list[str]:
+    """Give the command that starts a machine from an image.
+
+    Args:
+        image: the disk.
+        hardware: the machine.
+        console: where its serial port leads.
+        image_format: QEMU's name of the image's format; given, so that QEMU never guesses it from the content.
+    """
+    snapshot = "on" if hardware.snapshot else "off"
+    drive = f"if=none,id=disk,file={_value(image.absolute())},format={image_format},snapshot={snapshot},discard=unmap"
+    forward = "" if hardware.ssh_port is None else f",hostfwd=tcp:127.0.0.1:{hardware.ssh_port}-:22"
+    return [
+        QEMU,
+        *("-machine", "q35"),
+        *_processor(hardware.accelerator),
+        *("-smp", str(hardware.cpus)),
+        *("-m", str(hardware.memory_mib)),
+        *_BARE,
+        *_flash(hardware.firmware),
+        *("-drive", drive),
+        *("-device", "virtio-blk-pci,drive=disk,bootindex=1"),
+        *("-netdev", f"user,id=net{forward}"),
+        *("-device", "virtio-net-pci,netdev=net,romfile="),  # no ROM: nothing is to be booted from the network
+        *("-object", "rng-random,id=rng,filename=/dev/urandom"),
+        *("-device", "virtio-rng-pci,rng=rng"),
+        *_serial(console),
+        *hardware.extra,
+    ]
+
+
+_BARE = ("-nodefaults", "-no-user-config", "-display", "none")
+"""No device, file or window that the command line doesn't name."""
+
+
+def _processor(accelerator: Accelerator) -> Sequence[str]:
+    if accelerator is Accelerator.KVM:
+        return ("-accel", "kvm", "-cpu", "host")
+    # QEMU 7.2 emulates cmpxchg16b wrongly: Linux 6.12 panics at random. QEMU 10 does not.
+    return ("-accel", "tcg,thread=multi", "-cpu", "max,-cx16")
+
+
+def _flash(firmware: Firmware | None) -> Sequence[str]:
+    if firmware is None:
+        return ()
+    code = f"if=pflash,unit=0,format=raw,readonly=on,file={_value(firmware.code)}"
+    return ("-drive", code, "-drive", f"if=pflash,unit=1,format=raw,file={_value(firmware.variables)}")
+
+
+def _serial(console: Console) -> Sequence[str]:
+    if console is Console.CAPTURED:
+        return ("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console")
+    terminal = "stdio,id=console,mux=on,signal=on"
+    return ("-chardev", terminal, "-serial", "chardev:console", "-mon", "chardev=console")
+
+
+def _value(path: Path) -> str:
+    """Give a path as an option's value: QEMU ends values at a comma that is not doubled."""
+    return str(path).replace(",", ",,")

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from image_composer.errors import VerifyError
+from image_composer.run import Runner
+from image_composer.verify.qemu import (
+    KVM_DEVICE,
+    QEMU,
+    Accelerator,
+    Console,
+    Firmware,
+    Hardware,
+    find_firmware,
+    kvm_works,
+    machine_command,
+    probe_runs,
+)
+
+
+def script(tmp_path: Path, *lines: str) -> str:
+    path = tmp_path / "qemu"
+    path.write_text("\n".join(["#!/bin/sh", *lines]))
+    path.chmod(0o755)
+    return str(path)
+
+
+def after(command: list[str], option: str) -> list[str]:
+    return [value for name, value in pairwise(command) if name == option]
+
+
+def test_the_probe_comes_to_its_end_on_a_machine_that_works() -> None:
+    assert probe_runs(Runner(), Accelerator.TCG, qemu=QEMU, limit=30)
+
+
+def test_asking_for_kvm_gives_an_answer_within_the_limit() -> None:
+    started = time.monotonic()
+    works = kvm_works(Runner())
+    assert time.monotonic() - started < 10
+    assert not works or KVM_DEVICE.exists()
+
+
+def test_a_machine_that_hangs_is_killed_and_counts_as_failed(tmp_path: Path) -> None:
+    started = time.monotonic()
+    hanging = script(tmp_path, f"echo $$ >{tmp_path}/pid", "exec sleep 600")
+    assert not kvm_works(Runner(), device=Path("/dev/null"), qemu=hanging, limit=0.5)
+    assert time.monotonic() - started < 10
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+@pytest.mark.parametrize("status", [0, 1, 134])
+def test_a_machine_that_ends_in_any_other_way_counts_as_failed(tmp_path: Path, status: int) -> None:
+    ending = script(tmp_path, f"exit {status}")
+    assert not kvm_works(Runner(), device=Path("/dev/null"), qemu=ending)
+
+
+@pytest.mark.parametrize(("device", "qemu"), [("/nonexistent", QEMU), ("/dev/null", "/nonexistent")])
+def test_without_the_device_or_qemu_there_is_no_kvm(device: str, qemu: str) -> None:
+    assert not kvm_works(Runner(), device=Path(device), qemu=qemu)
+
+
+def test_the_image_is_not_written_to_unless_asked() -> None:
+    [drive] = after(machine_command(Path("/i.raw"), Hardware(), Console.CAPTURED), "-drive")
+    assert "file=/i.raw,format=raw,snapshot=on" in drive
+    [drive] = after(machine_command(Path("/i.raw"), Hardware(snapshot=False), Console.CAPTURED), "-drive")
+    assert "snapshot=off" in drive
+
+
+def test_a_comma_in_a_name_does_not_end_the_option() -> None:
+    [drive] = after(machine_command(Path("/a,b.raw"), Hardware(), Console.CAPTURED), "-drive")
+    assert "file=/a,,b.raw," in drive
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "expected"),
+    [
+        (Accelerator.KVM, ["kvm", "host"]),
+        (Accelerator.TCG, ["tcg,thread=multi", "max,-cx16"]),
+    ],
+)
+def test_the_processor_follows_the_accelerator(accelerator: Accelerator, expected: list[str]) -> None:
+    command = machine_command(Path("/i.raw"), Hardware(accelerator=accelerator), Console.CAPTURED)
+    assert after(command, "-accel") + after(command, "-cpu") == expected
+
+
+def test_ssh_is_reachable_from_this_machine_only_and_only_when_asked() -> None:
+    command = machine_command(Path("/i.raw"), Hardware(ssh_port=2222), Console.CAPTURED)
+    assert after(command, "-netdev") == ["user,id=net,hostfwd=tcp:127.0.0.1:2222-:22"]
+    assert after(machine_command(Path("/i.raw"), Hardware(), Console.CAPTURED), "-netdev") == ["user,id=net"]
+
+
+def test_the_firmwares_code_is_not_written_to() -> None:
+    firmware = Firmware(Path("/code.fd"), Path("/vars.fd"))
+    code, variables, _ = after(machine_command(Path("/i.raw"), Hardware(firmware=firmware), Console.TERMINAL), "-drive")
+    assert "readonly=on" in code
+    assert "file=/code.fd" in code
+    assert "readonly" not in variables
+
+
+def test_code_and_variables_of_one_size_are_taken_together(tmp_path: Path) -> None:
+    folder = tmp_path / "usr/share/OVMF"
+    folder.mkdir(parents=True)
+    for name in ("OVMF_CODE_4M.fd", "OVMF_CODE.fd", "OVMF_VARS.fd"):
+        (folder / name).touch()
+    assert find_firmware(tmp_path) == Firmware(folder / "OVMF_CODE.fd", folder / "OVMF_VARS.fd")
+
+
+def test_a_machine_without_firmware_is_told_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(VerifyError) as caught:
+        find_firmware(tmp_path)
+    assert caught.value.code == "VERIFY_NO_FIRMWARE"
+    assert "ovmf" in (caught.value.hint or "")
