@@ -66,7 +66,7 @@ class Transport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, str], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     @contextmanager
@@ -122,26 +122,31 @@ class Transport:
 
     def _pool(self, place: Place) -> urllib3.PoolManager:
         """Give the connections to a place: direct ones or those of a proxy."""
+        scheme = place.parts.scheme
         bypassed = bypasses_proxy(place.parts.hostname or "", self._settings.no_proxy)
-        proxy = "" if bypassed else self._settings.proxies.get(place.parts.scheme, "")
+        proxy = "" if bypassed else self._settings.proxies.get(scheme, "")
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._new_pool(proxy)
-            return self._pools[proxy]
+            if (scheme, proxy) not in self._pools:
+                self._pools[scheme, proxy] = self._new_pool(scheme, proxy)
+            return self._pools[scheme, proxy]
 
-    def _new_pool(self, proxy: str) -> urllib3.PoolManager:
+    def _new_pool(self, scheme: str, proxy: str) -> urllib3.PoolManager:
+        size = self._settings.downloads
         timeout = urllib3.Timeout(connect=self._settings.timeout, read=self._settings.timeout)
-        # One context for all connections: to read the system's authorities takes 20 ms each time.
-        context = ssl.create_default_context()
+        # One context for all connections, and none without need: to read the system's authorities takes 20 ms.
+        secure = scheme == "https" or proxy.startswith("https:")
+        context = ssl.create_default_context() if secure else None
         if not proxy:
-            return urllib3.PoolManager(maxsize=self._settings.downloads, timeout=timeout, ssl_context=context)
+            return urllib3.PoolManager(maxsize=size, timeout=timeout, ssl_context=context)
         credentials = urllib3.util.parse_url(proxy).auth
+        headers = urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None
         return urllib3.ProxyManager(
             proxy,
-            maxsize=self._settings.downloads,
+            maxsize=size,
             timeout=timeout,
             ssl_context=context,
-            proxy_headers=urllib3.make_headers(proxy_basic_auth=credentials) if credentials else None,
+            proxy_ssl_context=context,
+            proxy_headers=headers,
         )
 
     def _answer(self, place: Place, response: BaseHTTPResponse) -> Answer:
