@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Protocol, runtime_checkable
 from pydantic import Field, StringConstraints
 
 from image_composer.errors import ComposerError, Problem, SpecError
-from image_composer.spec.base import KernelArgument, PackageName, SpecModel, Url
+from image_composer.spec.base import AbsolutePath, KernelArgument, PackageName, SpecModel, Url
 from image_composer.spec.image import Architecture, Filesystem, ImageSpec, Partition
 
 GROUP = "image_composer.providers"
@@ -93,6 +93,33 @@ class BootFiles(SpecModel):
     """Boot loader in the root."""
 
 
+class AccountFacts(SpecModel):
+    """How the distribution keeps accounts."""
+
+    shadow_gid: int = 0
+    """Group that may read the shadow files."""
+
+
+class DefaultFile(SpecModel):
+    """A file that images of the distribution have."""
+
+    path: AbsolutePath
+    content: str
+    mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")] = "0644"
+    """Mode in octal."""
+
+    requires: PackageName | None = None
+    """Written only when this package is in the image."""
+
+
+class DefaultUnit(SpecModel):
+    """A systemd unit that images of the distribution start."""
+
+    name: str
+    requires: PackageName | None = None
+    """Enabled only when this package is in the image."""
+
+
 class Manifest(SpecModel):
     """All facts about one release of a distribution."""
 
@@ -111,9 +138,6 @@ class Manifest(SpecModel):
     base_packages: list[PackageName]
     """What every image has; the closure of Essential packages comes by itself."""
 
-    default_packages: list[PackageName] = Field(default_factory=list)
-    """Network and the like that an image has unless it is excluded."""
-
     feature_packages: dict[Literal["sudo"], list[PackageName]] = Field(default_factory=dict)
     """Packages that a field of the spec brings."""
 
@@ -125,11 +149,12 @@ class Manifest(SpecModel):
     partitions: list[Partition]
     """Default layout of the disk."""
 
-    files: dict[str, str] = Field(default_factory=dict)
-    """Default files by path, written before the user's settings."""
+    accounts: AccountFacts = AccountFacts()
+    files: list[DefaultFile] = Field(default_factory=list)
+    """Files written before the user's settings."""
 
-    enable_units: list[str] = Field(default_factory=list)
-    """systemd units enabled beyond the packages' own presets."""
+    units: list[DefaultUnit] = Field(default_factory=list)
+    """systemd units enabled beyond what the packages' own scripts enable."""
 
 
 @runtime_checkable
@@ -174,7 +199,7 @@ def load_providers() -> dict[str, Provider]:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         try:
             provider = entry.load()
-        except Exception as error:  # noqa: BLE001 - third-party code may fail in any way
+        except Exception as error:
             raise ComposerError(
                 "PROVIDER_BROKEN",
                 f"the provider {entry.name} ({entry.value}) can't be loaded: {error}",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
+
+from image_composer.spec.credentials import check_password_hash, check_ssh_key
+from image_composer.spec.packages import check_package_request
 
 
 class SpecModel(BaseModel):
@@ -36,8 +39,14 @@ PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9+
 PackageVersion = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~:^_-]{0,127}$")]
 """A package's full version."""
 
-PackageRequest = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-"""`name` or `name=version`; checked by spec/rules.py, which can say more than a pattern."""
+PackageRequest = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(check_package_request)]
+"""`name` or `name=version`."""
+
+PasswordHash = Annotated[str, StringConstraints(max_length=512), AfterValidator(check_password_hash)]
+"""A password hash of crypt(5)."""
+
+SshKey = Annotated[str, StringConstraints(min_length=1, max_length=16384), AfterValidator(check_ssh_key)]
+"""One line of an authorized_keys file."""
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in lower-case hex."""
@@ -45,7 +54,9 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[!-~]{1,2000}$")]
 """An absolute URL without spaces."""
 
-AbsolutePath = Annotated[str, StringConstraints(pattern=r"^/([A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*)?$", max_length=255)]
+AbsolutePath = Annotated[
+    str, StringConstraints(pattern=r"^/([A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*)?$", max_length=255)
+]
 """A path in the image, without `//` or a slash at its end."""
 
 UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]

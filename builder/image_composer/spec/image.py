@@ -16,7 +16,9 @@ from image_composer.spec.base import (
     KernelArgument,
     PackageName,
     PackageRequest,
+    PasswordHash,
     SpecModel,
+    SshKey,
     Url,
     UserName,
 )
@@ -89,7 +91,7 @@ class Sudo(StrEnum):
 
     NONE = "none"
     PASSWORD = "password"  # noqa: S105 - a rule's name, not a password
-    PASSWORDLESS = "passwordless"  # noqa: S105 - as above
+    PASSWORDLESS = "passwordless"
 
 
 class User(SpecModel):
@@ -98,12 +100,10 @@ class User(SpecModel):
     name: UserName
     """Login name; `root` changes the existing account."""
 
-    password_hash: Annotated[str, StringConstraints(max_length=512)] | None = None
+    password_hash: PasswordHash | None = None
     """Hash as `openssl passwd -6` or `mkpasswd` print it; the password is locked when absent."""
 
-    ssh_authorized_keys: list[Annotated[str, StringConstraints(min_length=1, max_length=16384)]] = Field(
-        default_factory=list, max_length=64
-    )
+    ssh_authorized_keys: list[SshKey] = Field(default_factory=list, max_length=64)
     """Public keys that may log in, each as one line of an authorized_keys file."""
 
     groups: list[UserName] = Field(default_factory=list, max_length=64)
@@ -255,5 +255,5 @@ class ImageSpec(SpecModel):
     """Files that the build delivers."""
 
     source_date_epoch: int | None = Field(default=None, ge=315532800, le=4102444800)
-    """Seconds since 1970 that all times in the image are set to, from 1980 (where FAT begins) to 2100; the time of
-    the newest package repository used when absent."""
+    """Seconds since 1970 that all times in the image are set to, from 1980 (where FAT begins) to 2100; when
+    absent, the time that the newest of the packages was built for."""

@@ -1,0 +1,226 @@
+"""What each command does, once its arguments are read. Results go to standard output, everything else to error."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from click.shell_completion import get_completion_class
+
+from image_composer.cli.session import Options, Session, new_build, run_session, with_document
+from image_composer.cli.workspaces import opened_workspace
+from image_composer.digest import pretty_json
+from image_composer.errors import Problem, SpecError
+from image_composer.evidence.result import RESULT_FILE, BuildResult
+from image_composer.provider import load_providers
+from image_composer.repository.lock import read_lock
+from image_composer.spec.base import format_size
+from image_composer.spec.schema import image_schema
+from image_composer.stages import STAGES, run_stage, run_stages
+
+
+def build(options: Options, document: Path, output: Path, lock: Path | None, workspace: Path | None) -> NoReturn:
+    """Run all stages."""
+
+    def body(session: Session) -> None:
+        with opened_workspace(workspace, session.settings.cache_dir) as opened:
+            started = with_document(new_build(session, opened), document)
+            current = replace(started, destination=output, given_lock=lock)
+            run_stages(current)
+            current.store.trim()
+        session.display.close()
+        click.echo(summary(BuildResult.model_validate_json((output / RESULT_FILE).read_bytes()), output))
+
+    run_session(options, body)
+
+
+def summary(result: BuildResult, output: Path) -> str:
+    """Give what a user wants to see at the end of a build."""
+    lines = [f"{result.name} {result.version}: {result.package_count} packages, kernel {result.kernel_version}"]
+    lines += [
+        f"  {output / artifact.file}  {format_size(artifact.size)}  sha256:{artifact.sha256[:16]}..."
+        for artifact in result.artifacts
+    ]
+    lines += [f"  {output / document.file}" for document in result.documents]
+    lines += [f"  {output / RESULT_FILE}", f"in {sum(result.timings.values()):.1f} s"]
+    raw = next((artifact for artifact in result.artifacts if artifact.compression == "none"), None)
+    if raw is not None:
+        lines.append(f"Start it with: image-composer boot {output / raw.file}")
+    return "\n".join(lines)
+
+
+def validate(options: Options, document: Path) -> NoReturn:
+    """Run the first stage alone."""
+
+    def body(session: Session) -> None:
+        with opened_workspace(None, session.settings.cache_dir) as opened:
+            run_stages(with_document(new_build(session, opened), document), last="validate")
+        click.echo(f"{document}: valid")
+
+    run_session(options, body)
+
+
+def lock(options: Options, document: Path, output: Path) -> NoReturn:
+    """Run the stages up to the lock."""
+
+    def body(session: Session) -> None:
+        with opened_workspace(None, session.settings.cache_dir) as opened:
+            run_stages(with_document(new_build(session, opened), document), last="resolve")
+            text = opened.lock.read_text()
+            if str(output) == "-":
+                click.echo(text, nl=False)
+            else:
+                unfinished = output.with_name(f".{output.name}.part")
+                unfinished.write_text(text)
+                unfinished.replace(output)
+
+    run_session(options, body)
+
+
+def diff(options: Options, old: Path, new: Path, *, as_json: bool) -> NoReturn:
+    """Compare two locks."""
+    from image_composer.repository.lock_diff import diff_locks, render_text  # noqa: PLC0415 - one command needs it
+
+    def body(_: Session) -> None:
+        found = diff_locks(read_lock(old), read_lock(new))
+        click.echo(pretty_json(found.model_dump(mode="json")) if as_json else render_text(found), nl=not as_json)
+
+    run_session(options, body)
+
+
+def schema(options: Options) -> NoReturn:
+    """Print the JSON Schema."""
+    run_session(options, lambda _: click.echo(json.dumps(image_schema(), indent=2)))
+
+
+def providers(options: Options, *, as_json: bool) -> NoReturn:
+    """List what can be built."""
+
+    def body(_: Session) -> None:
+        manifests = [
+            provider.manifest(release) for provider in load_providers().values() for release in provider.releases()
+        ]
+        if as_json:
+            rows = [
+                {
+                    "distribution": manifest.distribution,
+                    "release": manifest.release,
+                    "title": manifest.title,
+                    "architectures": sorted(manifest.architectures),
+                }
+                for manifest in manifests
+            ]
+            click.echo(pretty_json(rows), nl=False)
+            return
+        click.echo(f"{'DISTRIBUTION':<14} {'RELEASE':<8} {'ARCHITECTURES':<16} TITLE")
+        for manifest in manifests:
+            architectures = ",".join(sorted(manifest.architectures))
+            click.echo(f"{manifest.distribution:<14} {manifest.release:<8} {architectures:<16} {manifest.title}")
+
+    run_session(options, body)
+
+
+def inspect(options: Options, image: Path, *, as_json: bool) -> NoReturn:
+    """Look into an image."""
+    from image_composer.inspect.image import inspect_image  # noqa: PLC0415 - one command needs it
+    from image_composer.inspect.render import render_text  # noqa: PLC0415 - one command needs it
+
+    def body(session: Session) -> None:
+        report = inspect_image(image, session.runner)
+        text = pretty_json(report.model_dump(mode="json", by_alias=True)) if as_json else render_text(report)
+        click.echo(text, nl=not as_json)
+
+    run_session(options, body)
+
+
+def boot(options: Options, image: Path, *, memory: int, ssh_port: int | None, write: bool) -> NoReturn:
+    """Start an image here."""
+    from image_composer.verify import qemu  # noqa: PLC0415 - one command needs it
+    from image_composer.verify.boot import interactive  # noqa: PLC0415 - one command needs it
+
+    def body(session: Session) -> None:
+        if not image.is_file():
+            raise SpecError([Problem("IMAGE", f"{image} is not a file", "SPEC_UNREADABLE")])
+        hardware = qemu.Hardware(
+            accelerator=qemu.choose_accelerator(session.runner),
+            firmware=qemu.find_firmware(),
+            memory_mib=memory,
+            snapshot=not write,
+            ssh_port=ssh_port,
+        )
+        session.display.close()
+        click.echo(f"starting {image} with {hardware.accelerator}; Ctrl-A X ends it", err=True)
+        interactive(session.runner, image, hardware)
+
+    run_session(options, body)
+
+
+def cache_show(options: Options) -> NoReturn:
+    """Tell about the cache."""
+
+    def body(session: Session) -> None:
+        with opened_workspace(None, session.settings.cache_dir) as opened:
+            usage = new_build(session, opened).store.usage()
+        click.echo(f"{session.settings.cache_dir}: {usage.files} files, {format_size(usage.bytes)}")
+
+    run_session(options, body)
+
+
+def cache_trim(options: Options) -> NoReturn:
+    """Make the cache as small as the settings say."""
+
+    def body(session: Session) -> None:
+        with opened_workspace(None, session.settings.cache_dir) as opened:
+            trimmed = new_build(session, opened).store.trim()
+        click.echo(f"removed {trimmed.files} files, {format_size(trimmed.bytes)}; {trimmed.in_use} are in use")
+
+    run_session(options, body)
+
+
+def cache_clear(options: Options) -> NoReturn:
+    """Empty the cache."""
+
+    def body(session: Session) -> None:
+        with opened_workspace(None, session.settings.cache_dir) as opened:
+            trimmed = new_build(session, opened).store.clear()
+        click.echo(f"removed {trimmed.files} files, {format_size(trimmed.bytes)}; {trimmed.in_use} are in use")
+
+    run_session(options, body)
+
+
+def doctor(options: Options) -> NoReturn:
+    """Check this machine."""
+    from image_composer import doctor as checking  # noqa: PLC0415 - one command needs it
+
+    def body(session: Session) -> int:
+        host = checking.this_host(session.runner, cache=session.settings.cache_dir, workspace=Path.cwd())
+        found = checking.checks(host)
+        click.echo(checking.render(found))
+        return 0 if checking.can_build(found) else 1
+
+    run_session(options, body)
+
+
+def run_one_stage(
+    options: Options, name: str, *, workspace: Path, document: Path | None, output: Path | None, lock: Path | None
+) -> NoReturn:
+    """Run a stage in a workspace that stays."""
+
+    def body(session: Session) -> None:
+        with opened_workspace(workspace, session.settings.cache_dir) as opened:
+            current = replace(new_build(session, opened), destination=output, given_lock=lock)
+            if document is not None:
+                current = with_document(current, document)
+            run_stage(current, next(stage for stage in STAGES if stage.name == name))
+
+    run_session(options, body)
+
+
+def completion(group: click.Group, shell: str) -> None:
+    """Print a completion script."""
+    found = get_completion_class(shell)
+    if found is not None:
+        click.echo(found(group, {}, "image-composer", "_IMAGE_COMPOSER_COMPLETE").source())

@@ -1,0 +1,197 @@
+"""The command `image-composer`: arguments and help; what commands do is in the modules beside this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from image_composer import __version__
+from image_composer.cli import commands
+from image_composer.cli.session import LOG_FORMATS, Options
+from image_composer.stages import STAGES
+
+DOCUMENT = click.argument("document", type=click.Path(path_type=Path, allow_dash=True))
+FILE_OPTION = click.option(
+    "-f",
+    "--file",
+    "document",
+    required=True,
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="ImageBuild manifest or bare JSON spec, YAML or JSON; - for standard input.",
+)
+LOCK_OPTION = click.option(
+    "--lock",
+    "lock",
+    type=click.Path(path_type=Path),
+    help="Build exactly the packages of this lock file, or fail.",
+)
+WORKSPACE_OPTION = click.option(
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to work in, kept afterwards. [default: one in the cache, removed afterwards]",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="image-composer")
+@click.option("-v", "--verbose", is_flag=True, help="Show the commands that are run.")
+@click.option(
+    "--log-format",
+    type=click.Choice(LOG_FORMATS),
+    default="auto",
+    help="auto: live on a terminal, lines otherwise; json: one JSON object a line.",
+)
+@click.pass_context
+def cli(context: click.Context, *, verbose: bool, log_format: str) -> None:
+    """Compose bootable operating system images from packages.
+
+    Exit status: 0 success, 1 the machine's, the network's or our fault, 2 a mistake in the document or the
+    arguments, 130 interrupted.
+    """
+    context.obj = Options(log_format=log_format, verbose=verbose)
+
+
+@cli.command()
+@FILE_OPTION
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out"),
+    show_default=True,
+    help="Folder to publish to; replaced as a whole.",
+)
+@LOCK_OPTION
+@WORKSPACE_OPTION
+@click.pass_obj
+def build(options: Options, document: Path, output: Path, lock: Path | None, workspace: Path | None) -> None:
+    """Compose an image and publish it with its SBOM, lock and checksums."""
+    commands.build(options, document, output, lock, workspace)
+
+
+@cli.command()
+@DOCUMENT
+@click.pass_obj
+def validate(options: Options, document: Path) -> None:
+    """Check a document and list every problem; needs no network."""
+    commands.validate(options, document)
+
+
+@cli.command()
+@FILE_OPTION
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    default=Path("-"),
+    help="File to write the lock to. [default: standard output]",
+)
+@click.pass_obj
+def lock(options: Options, document: Path, output: Path) -> None:
+    """Resolve a document to a lock file without building anything."""
+    commands.lock(options, document, output)
+
+
+@cli.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def diff(options: Options, old: Path, new: Path, *, as_json: bool) -> None:
+    """Show which packages two lock files differ in."""
+    commands.diff(options, old, new, as_json=as_json)
+
+
+@cli.command()
+@click.pass_obj
+def schema(options: Options) -> None:
+    """Print the JSON Schema (2020-12) of the spec."""
+    commands.schema(options)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def providers(options: Options, *, as_json: bool) -> None:
+    """List distributions, releases and architectures."""
+    commands.providers(options, as_json=as_json)
+
+
+@cli.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with every package.")
+@click.pass_obj
+def inspect(options: Options, image: Path, *, as_json: bool) -> None:
+    """Tell what is in a raw image, without mounting it."""
+    commands.inspect(options, image, as_json=as_json)
+
+
+@cli.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--memory", default=2048, show_default=True, type=click.IntRange(min=128), help="Memory in MiB.")
+@click.option("--ssh-port", type=click.IntRange(1, 65535), help="Port of this host that leads to the image's SSH.")
+@click.option("--write", is_flag=True, help="Let the machine change the image; it is left as it is otherwise.")
+@click.pass_obj
+def boot(options: Options, image: Path, memory: int, ssh_port: int | None, *, write: bool) -> None:
+    """Start a raw image in QEMU, with its console here; Ctrl-A X ends it."""
+    commands.boot(options, image, memory=memory, ssh_port=ssh_port, write=write)
+
+
+@cli.group()
+def cache() -> None:
+    """Look at the cache of packages and metadata, or empty it."""
+
+
+@cache.command("show")
+@click.pass_obj
+def cache_show(options: Options) -> None:
+    """Tell where the cache is and how large."""
+    commands.cache_show(options)
+
+
+@cache.command("trim")
+@click.pass_obj
+def cache_trim(options: Options) -> None:
+    """Remove what was not used for longest, down to IMAGE_COMPOSER_CACHE_SIZE_MIB."""
+    commands.cache_trim(options)
+
+
+@cache.command("clear")
+@click.pass_obj
+def cache_clear(options: Options) -> None:
+    """Remove everything that no build is using."""
+    commands.cache_clear(options)
+
+
+@cli.command()
+@click.pass_obj
+def doctor(options: Options) -> None:
+    """Check what this machine lacks for composing images, and say how to get it."""
+    commands.doctor(options)
+
+
+@cli.command()
+@click.argument("name", type=click.Choice([stage.name for stage in STAGES]))
+@click.option("--workspace", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to work in.")
+@click.option("-f", "--file", "document", type=click.Path(path_type=Path, allow_dash=True), help="For validate.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="For publish.")
+@LOCK_OPTION
+@click.pass_obj
+def stage(
+    options: Options, *, name: str, workspace: Path, document: Path | None, output: Path | None, lock: Path | None
+) -> None:
+    """Run one stage by itself in a workspace, as a builder pod does."""
+    commands.run_one_stage(options, name, workspace=workspace, document=document, output=output, lock=lock)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell: eval "$(image-composer completion bash)"."""
+    commands.completion(cli, shell)
+
+
+def main() -> None:
+    """Run the program."""
+    cli(prog_name="image-composer")

@@ -1,0 +1,155 @@
+"""What every command shares: settings, display, host facts, and the one place where errors become exit statuses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from image_composer.cli.render import Display, display
+from image_composer.errors import EXIT_INTERRUPTED, EXIT_OURS, ComposerError, Problem, SpecError
+from image_composer.provider import Provider, load_providers
+from image_composer.report import Reporter
+from image_composer.run import Runner
+from image_composer.settings import Settings
+from image_composer.steps.build import Build
+from image_composer.workspace import Workspace
+
+LOG_FORMATS = ("auto", "plain", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options that stand before the command."""
+
+    log_format: str = "auto"
+    verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of the program."""
+
+    settings: Settings
+    reporter: Reporter
+    runner: Runner
+    display: Display
+
+
+def run_session(options: Options, body: Callable[[Session], int | None]) -> NoReturn:
+    """Run a command's body and end the program with its status.
+
+    Whatever fails ends as one screen of text and an exit status: 2 for the user's mistake, 1 for ours, 130 when
+    interrupted.
+    """
+    with ending_on_signals(), display(sys.stderr, log_format=options.log_format, verbose=options.verbose) as shown:
+        status: int | None
+        try:
+            reporter = Reporter(shown)
+            session = Session(Settings.from_environment(os.environ), reporter, Runner(reporter), shown)
+            status = body(session)
+        except ComposerError as error:
+            shown.error(error)
+            status = error.exit_status
+        except KeyboardInterrupt:
+            shown.error(ComposerError("INTERRUPTED", "interrupted"))
+            status = EXIT_INTERRUPTED
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more: say no more
+            status = EXIT_OURS
+        except OSError as error:
+            shown.error(system_error(error))
+            status = EXIT_OURS
+        except Exception as error:  # noqa: BLE001 - the last resort, so that no traceback is all a user gets
+            if options.verbose:
+                traceback.print_exc()
+            hint = "please report it, with the output of the same command under 'image-composer -v'"
+            shown.error(ComposerError("INTERNAL", f"a defect of ours: {type(error).__name__}: {error}", hint=hint))
+            status = EXIT_OURS
+    sys.exit(status or 0)
+
+
+def system_error(error: OSError) -> ComposerError:
+    """Give the error of a call to the system that nothing closer to it has explained."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "free space, or move workspace and cache: --workspace, IMAGE_COMPOSER_CACHE_DIR"
+        return ComposerError("DISK_FULL", f"the disk is full{where}", hint=hint)
+    return ComposerError("SYSTEM", f"{error.strerror or error}{where}")
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, so that everything is cleaned up."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a signal handler's signature
+        raise KeyboardInterrupt
+
+    former = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def new_build(session: Session, workspace: Workspace) -> Build:
+    """Give a build in a workspace, with what is to be known of this host."""
+    providers = load_providers()
+    return Build(
+        workspace=workspace,
+        settings=session.settings,
+        reporter=session.reporter,
+        runner=session.runner,
+        providers=providers,
+        started_at=datetime.now(UTC),
+        host_os_release=read_os_release(),
+        host_sources=read_host_sources(list(providers.values())),
+    )
+
+
+def with_document(build: Build, path: Path) -> Build:
+    """Give the build of a document; `-` is standard input."""
+    return replace(build, document=read_input(path), document_name=path.name)
+
+
+def read_input(path: Path) -> bytes:
+    """Read a file that the user names.
+
+    Raises:
+        SpecError: SPEC_UNREADABLE.
+    """
+    try:
+        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise SpecError([Problem("", f"{path}: {error.strerror}", "SPEC_UNREADABLE")]) from error
+
+
+def read_os_release() -> dict[str, str]:
+    """Give the host's os-release; nothing when it has none."""
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
+
+
+def read_host_sources(providers: list[Provider]) -> dict[str, str]:
+    """Give the text of the host's package source files, by path; what can't be read is left out."""
+    found = {}
+    for pattern in (pattern for provider in providers for pattern in provider.host_source_files()):
+        for path in Path("/").glob(pattern.lstrip("/")):
+            try:
+                found[str(path)] = path.read_text(errors="replace")
+            except OSError:
+                continue
+    return found

@@ -1,0 +1,153 @@
+"""User accounts, decided on the texts of the account files: no program of the image is run for them.
+
+Formats: passwd(5), shadow(5), group(5), gshadow(5), sudoers(5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from image_composer.errors import AssemblyError
+from image_composer.root import operations
+from image_composer.root.operations import Operation
+from image_composer.spec.image import Sudo, User
+
+PASSWD, SHADOW, GROUP, GSHADOW = "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"
+FILES = (PASSWD, SHADOW, GROUP, GSHADOW)
+
+FIRST_USER_ID, LAST_USER_ID = 1000, 59999
+"""Ids for people, by Debian's policy and most others'."""
+
+LAST_SYSTEM_ID = 999
+LOCKED = "!*"
+"""No password fits it, and unlocking it by mistake leaves one that none fits either."""
+
+SECONDS_A_DAY = 86400
+
+
+@dataclass(slots=True)
+class _Accounts:
+    """The four files as rows of fields, in their order."""
+
+    passwd: list[list[str]]
+    shadow: list[list[str]]
+    group: list[list[str]]
+    gshadow: list[list[str]]
+
+
+def account_operations(users: Sequence[User], files: Mapping[str, str], epoch: int, shadow_gid: int) -> list[Operation]:
+    """Say what to write so that the users exist; also for none, since all change dates are set to the epoch.
+
+    Args:
+        users: of the spec.
+        files: text by path of `FILES` as the packages left them.
+        epoch: time of the image in seconds since 1970.
+        shadow_gid: group that may read the shadow files.
+
+    Raises:
+        AssemblyError: ASSEMBLE_ACCOUNTS, an id is taken.
+    """
+    accounts = _Accounts(*(_rows(files[path]) for path in FILES))
+    homes: list[Operation] = []
+    for user in users:
+        homes += _add_user(accounts, user)
+    day = str(epoch // SECONDS_A_DAY)
+    for row in accounts.shadow:
+        row[2] = day
+    return [
+        operations.write(PASSWD, _text(accounts.passwd)),
+        operations.write(GROUP, _text(accounts.group)),
+        operations.write(SHADOW, _text(accounts.shadow), mode=0o640, gid=shadow_gid),
+        operations.write(GSHADOW, _text(accounts.gshadow), mode=0o640, gid=shadow_gid),
+        *homes,
+    ]
+
+
+def _add_user(accounts: _Accounts, user: User) -> list[Operation]:
+    row = next((row for row in accounts.passwd if row[0] == user.name), None)
+    is_new = row is None
+    if row is None:
+        row = _new_row(accounts, user)
+    if user.shell is not None:
+        row[6] = user.shell
+    if user.home is not None:
+        row[5] = user.home
+    password = user.password_hash or LOCKED
+    shadow = next((entry for entry in accounts.shadow if entry[0] == user.name), None)
+    if shadow is None:
+        accounts.shadow.append([user.name, password, "0", "0", "99999", "7", "", "", ""])
+    elif is_new or user.password_hash is not None:
+        shadow[1] = password
+    for name in user.groups:
+        _join(accounts, name, user.name)
+    return _home_operations(user, row, is_new=is_new)
+
+
+def _new_row(accounts: _Accounts, user: User) -> list[str]:
+    taken = {int(row[2]) for row in accounts.passwd}
+    groups_taken = {int(row[2]) for row in accounts.group}
+    wanted = user.uid
+    if wanted is None:
+        free = (number for number in range(FIRST_USER_ID, LAST_USER_ID) if number not in taken | groups_taken)
+        wanted = next(free)
+    if wanted in taken:
+        raise AssemblyError("ASSEMBLE_ACCOUNTS", f"the user id {wanted} of {user.name} is taken by another account")
+    group = next((row for row in accounts.group if row[0] == user.name), None)
+    if group is None:
+        gid = wanted if wanted not in groups_taken else _free_group(groups_taken, range(FIRST_USER_ID, LAST_USER_ID))
+        _add_group(accounts, user.name, gid)
+    else:
+        gid = int(group[2])
+    home = user.home or f"/home/{user.name}"
+    row = [user.name, "x", str(wanted), str(gid), "", home, user.shell or "/bin/bash"]
+    accounts.passwd.append(row)
+    return row
+
+
+def _join(accounts: _Accounts, group_name: str, user_name: str) -> None:
+    if not any(row[0] == group_name for row in accounts.group):
+        taken = {int(row[2]) for row in accounts.group}
+        _add_group(accounts, group_name, _free_group(taken, range(LAST_SYSTEM_ID, 100, -1)))
+    for rows in (accounts.group, accounts.gshadow):
+        for row in rows:
+            members = [name for name in row[3].split(",") if name]
+            if row[0] == group_name and user_name not in members:
+                row[3] = ",".join([*members, user_name])
+
+
+def _free_group(taken: set[int], candidates: Iterable[int]) -> int:
+    return next(number for number in candidates if number not in taken)
+
+
+def _add_group(accounts: _Accounts, name: str, gid: int) -> None:
+    accounts.group.append([name, "x", str(gid), ""])
+    accounts.gshadow.append([name, "!", "", ""])
+
+
+def _home_operations(user: User, row: Sequence[str], *, is_new: bool) -> list[Operation]:
+    uid, gid, home = int(row[2]), int(row[3]), row[5]
+    found: list[Operation] = []
+    if is_new:
+        found += [operations.folder(home, mode=0o700), operations.copy("/etc/skel", home, uid=uid, gid=gid)]
+    if user.ssh_authorized_keys:
+        keys = "".join(f"{key.strip()}\n" for key in user.ssh_authorized_keys)
+        found += [
+            operations.folder(home, mode=0o700, uid=uid, gid=gid),
+            operations.folder(f"{home}/.ssh", mode=0o700, uid=uid, gid=gid),
+            operations.write(f"{home}/.ssh/authorized_keys", keys, mode=0o600, uid=uid, gid=gid),
+        ]
+    if user.sudo is not Sudo.NONE:
+        rule = "NOPASSWD: ALL" if user.sudo is Sudo.PASSWORDLESS else "ALL"
+        found.append(
+            operations.write(f"/etc/sudoers.d/50-{user.name}", f"{user.name} ALL=(ALL:ALL) {rule}\n", mode=0o440)
+        )
+    return found
+
+
+def _rows(text: str) -> list[list[str]]:
+    return [line.split(":") for line in text.splitlines() if line.strip()]
+
+
+def _text(rows: Iterable[Sequence[str]]) -> str:
+    return "".join(":".join(row) + "\n" for row in rows)

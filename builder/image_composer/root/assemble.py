@@ -1,0 +1,189 @@
+"""The assemble stage: from packages and a spec to a finished root, with the files that start it beside."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from image_composer.disk.ext4_size import TreeUsage
+from image_composer.disk.identity import Identity
+from image_composer.disk.layout import filesystem_uuid
+from image_composer.errors import AssemblyError
+from image_composer.provider import Manifest
+from image_composer.report import Reporter
+from image_composer.repository.lock import Lock
+from image_composer.root import accounts, operations
+from image_composer.root.initramfs import NAME as INITRD
+from image_composer.root.initramfs import make_initramfs
+from image_composer.root.install_deb import DebInstaller
+from image_composer.root.operations import Operation
+from image_composer.root.sandbox import BARE_EXCHANGE, Sandbox
+from image_composer.root.system import Mount, final_operations, system_operations
+from image_composer.spec.image import ImageSpec, Partition
+
+BOOT_FILES = ("kernel", "stub", "loader", INITRD, "os-release")
+"""What the image stage needs to make the ESP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What is known of a finished root."""
+
+    kernel_version: str
+    trees: Mapping[str, TreeUsage]
+    """What each partition with a mount point holds, by label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembler:
+    """Assembles one root in the sandbox's workspace."""
+
+    sandbox: Sandbox
+    spec: ImageSpec
+    manifest: Manifest
+    lock: Lock
+    files: Mapping[str, Path]
+    """Package files by package name."""
+
+    partitions: Sequence[Partition]
+    identity: Identity
+    epoch: int
+    jobs: int
+    reporter: Reporter
+
+    def assemble(self, boot_folder: Path) -> Assembled:
+        """Make the root in the workspace's `root/` and put the files that start it into a folder.
+
+        Raises:
+            AssemblyError: a package can't be installed or the spec can't be carried out.
+            SandboxError: there can be no sandbox.
+            ToolError: a program failed.
+        """
+        self.sandbox.prepare("root", "exchange", "trees")
+        facts = self.manifest.architectures[self.spec.target.architecture]
+        native = facts.package_architecture
+        DebInstaller(self.sandbox, self.lock, self.files, native, self.jobs, self.reporter).install()
+        self.reporter.info("applying settings")
+        self._customise()
+        kernel_version = self._kernel_version()
+        self.reporter.info(f"making the initramfs of kernel {kernel_version}")
+        make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version)
+        self.sandbox.act("apply", operations=final_operations())
+        self._collect(kernel_version, boot_folder)
+        return Assembled(kernel_version, self._seal())
+
+    def _customise(self) -> None:
+        installed = {package.name for package in self.lock.packages}
+        mounts = [
+            Mount(filesystem_uuid(partition.filesystem, partition.label, self.identity), partition)
+            for partition in self.partitions
+            if partition.mount_point is not None
+        ]
+        hostname = self.spec.hostname or self.spec.name
+        users = accounts.account_operations(
+            self.spec.users, self._read(accounts.FILES), self.epoch, self.manifest.accounts.shadow_gid
+        )
+        wanted = [
+            *default_files(self.manifest, installed),
+            *system_operations(hostname, mounts, self.partitions),
+            *users,
+        ]
+        self.sandbox.act("apply", operations=wanted)
+        units = [unit.name for unit in self.manifest.units if unit.requires is None or unit.requires in installed]
+        if units:
+            self.sandbox.run(["systemctl", "enable", *units], env={"SYSTEMD_OFFLINE": "1"})
+
+    def _read(self, paths: Iterable[str]) -> dict[str, str]:
+        contents = self.sandbox.act("read", paths=list(paths))["contents"]
+        return {path: base64.b64decode(content or "").decode() for path, content in contents.items()}
+
+    def _kernel_version(self) -> str:
+        pattern = self.manifest.boot_files[self.spec.target.architecture].kernel
+        found = self.sandbox.act("match", patterns=[pattern.format(kernel="*")])["paths"]
+        paths = [path for matches in found.values() for path in matches]
+        before, after = pattern.split("{kernel}")
+        versions: list[str] = sorted((path.removeprefix(before).removesuffix(after) for path in paths), key=version_key)
+        if not versions:
+            raise AssemblyError(
+                "ASSEMBLE_NO_KERNEL",
+                f"no package of the image brings a kernel at {pattern.format(kernel='*')}",
+                hint="name a package that brings one in kernel.package",
+            )
+        if len(versions) > 1:
+            self.reporter.warning(f"the image holds the kernels {', '.join(versions)}; it starts {versions[-1]}")
+        return versions[-1]
+
+    def _collect(self, kernel_version: str, boot_folder: Path) -> None:
+        """Bring the files that start the machine out of the root; nothing is followed that a package could have
+        put there, since they are copied out by a process that sees the root only.
+        """
+        places = self.manifest.boot_files[self.spec.target.architecture]
+        wanted = {
+            places.kernel.format(kernel=kernel_version): "kernel",
+            places.stub: "stub",
+            places.loader: "loader",
+            "/etc/os-release": "os-release",
+        }
+        files = {source: f"{BARE_EXCHANGE}/{name}" for source, name in wanted.items()}
+        self.sandbox.act("collect", exchange=True, files=files)
+        boot_folder.mkdir(exist_ok=True)
+        for name in BOOT_FILES:
+            take_file(self.sandbox.workspace / "exchange" / name, boot_folder / name)
+
+    def _seal(self) -> dict[str, TreeUsage]:
+        """Move what belongs on other partitions to folders of their own, set all times and measure."""
+        trees = {partition.label: partition for partition in self.partitions if partition.mount_point is not None}
+        others = {label: p for label, p in trees.items() if p.mount_point != "/" and p.filesystem != "vfat"}
+        deepest_first = sorted(others.values(), key=lambda partition: partition.mount_point or "", reverse=True)
+        mounts = {partition.mount_point: f"{BARE_EXCHANGE}/tree-{partition.label}" for partition in deepest_first}
+        if mounts:
+            self.sandbox.act("split", exchange=True, mounts=mounts)
+        places = {label: f"{BARE_EXCHANGE}/tree-{label}" for label in others}
+        usages = {}
+        if places:
+            found = self.sandbox.act("seal", exchange=True, trees=list(places.values()), epoch=self.epoch)["trees"]
+            usages = {label: TreeUsage(**found[place]) for label, place in places.items()}
+        root = next(label for label, partition in trees.items() if partition.mount_point == "/")
+        found = self.sandbox.act("seal", trees=["/"], epoch=self.epoch)["trees"]
+        return {**usages, root: TreeUsage(**found["/"])}
+
+
+def tree_folder(workspace: Path, partition: Partition) -> Path:
+    """Give the folder of the workspace that holds a partition's content."""
+    return workspace / "root" if partition.mount_point == "/" else workspace / "exchange" / f"tree-{partition.label}"
+
+
+def default_files(manifest: Manifest, installed: set[str]) -> list[Operation]:
+    """Say what the distribution's default files are, as far as their packages are there."""
+    return [
+        operations.write(file.path, file.content, mode=int(file.mode, 8))
+        for file in manifest.files
+        if file.requires is None or file.requires in installed
+    ]
+
+
+def version_key(text: str) -> list[tuple[int, str]]:
+    """Give a key that sorts kernel versions by their numbers."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", text) if part]
+
+
+def take_file(source: Path, destination: Path) -> None:
+    """Copy a file that the sandbox wrote, refusing anything but a regular file.
+
+    Raises:
+        AssemblyError: ASSEMBLE_NOT_A_FILE.
+    """
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise AssemblyError("ASSEMBLE_NOT_A_FILE", f"{source.name} can't be read: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as reader, destination.open("wb") as writer:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise AssemblyError("ASSEMBLE_NOT_A_FILE", f"{source.name} in the root is not a regular file")
+        shutil.copyfileobj(reader, writer)

@@ -1,0 +1,198 @@
+"""Our own actions inside the root: unpacking, writing settings, measuring.
+
+Loaded by launcher.py with nothing installed in sight, so what it imports may use the standard library only.
+
+They run after the pivot, as the mapped root user without rights outside, so that whatever a package put into the
+root (links to elsewhere, odd names, devices) can only ever lead to the root itself. An action takes a JSON document
+and prints one.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from image_composer.disk.measure import measure_tree
+from image_composer.root import inside_record, inside_unpack
+
+CHUNK = 1 << 20
+
+
+def perform(request: dict[str, Any]) -> int:
+    """Do one action and print its result."""
+    try:
+        result = ACTIONS[request["name"]](request)
+    except Exception as error:  # noqa: BLE001 - becomes the message of an error of the composer
+        print(json.dumps({"failed": f"{type(error).__name__}: {error}"}), flush=True)
+        return 1
+    print(json.dumps(result), flush=True)  # the process ends without flushing
+    return 0
+
+
+def run_scripts(request: dict[str, Any]) -> dict[str, Any]:
+    """Run maintainer scripts one after another; all output goes to standard error.
+
+    Raises:
+        ValueError: one failed.
+    """
+    for script in request["scripts"]:
+        done = subprocess.run(
+            script["argv"], env={**os.environ, **script["env"]}, stdin=subprocess.DEVNULL, stdout=2, check=False
+        )
+        if done.returncode != 0:
+            raise ValueError(f"{' '.join(script['argv'])} failed with status {done.returncode}")
+    return {}
+
+
+def apply(request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out file operations (root/operations.py) in order."""
+    for operation in request["operations"]:
+        OPERATIONS[operation["kind"]](operation)
+    return {}
+
+
+def write_file(operation: dict[str, Any]) -> None:
+    """Write a file anew, never through a link; missing parent folders are made."""
+    path = Path(operation["path"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink() or path.exists():
+        path.unlink()
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(base64.b64decode(operation["content"]))
+        os.fchown(descriptor, operation["uid"], operation["gid"])
+        os.fchmod(descriptor, operation["mode"])
+
+
+def make_folder(operation: dict[str, Any]) -> None:
+    """Make a folder and its missing parents; owner and mode are set on the last even if it was there."""
+    path = Path(operation["path"])
+    path.mkdir(parents=True, exist_ok=True)
+    os.chown(path, operation["uid"], operation["gid"], follow_symlinks=False)
+    path.chmod(operation["mode"])
+
+
+def make_link(operation: dict[str, Any]) -> None:
+    """Make a symbolic link, replacing a file or link of that name."""
+    path = Path(operation["path"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    path.symlink_to(operation["target"])
+
+
+def remove(operation: dict[str, Any]) -> None:
+    """Remove what a pattern of paths matches, folders with all they hold."""
+    for path in list(Path("/").glob(operation["path"].lstrip("/"))):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def truncate(operation: dict[str, Any]) -> None:
+    """Empty a regular file."""
+    path = Path(operation["path"])
+    if path.is_file() and not path.is_symlink():
+        os.truncate(path, 0)
+
+
+def copy_tree(operation: dict[str, Any]) -> None:
+    """Copy the content of a folder to another, with modes and links, owned by one user."""
+    target = Path(operation["path"])
+    shutil.copytree(operation["source"], target, symlinks=True, dirs_exist_ok=True)
+    for path in (target, *target.rglob("*")):
+        os.chown(path, operation["uid"], operation["gid"], follow_symlinks=False)
+
+
+def read(request: dict[str, Any]) -> dict[str, Any]:
+    """Give the content of files, base64, absent ones as null."""
+    contents: dict[str, str | None] = {}
+    for name in request["paths"]:
+        path = Path(name)
+        contents[name] = base64.b64encode(path.read_bytes()).decode() if path.is_file() else None
+    return {"contents": contents}
+
+
+def match(request: dict[str, Any]) -> dict[str, Any]:
+    """Give the paths that patterns match, sorted."""
+    found = {pattern: sorted(map(str, Path("/").glob(pattern.lstrip("/")))) for pattern in request["patterns"]}
+    return {"paths": found}
+
+
+def collect(request: dict[str, Any]) -> dict[str, Any]:
+    """Copy files of the root to a folder that the composer reads, under names that it chose."""
+    for source, destination in request["files"].items():
+        with Path(source).open("rb") as reader, Path(destination).open("wb") as writer:
+            shutil.copyfileobj(reader, writer, CHUNK)
+    return {}
+
+
+def split(request: dict[str, Any]) -> dict[str, Any]:
+    """Move what is below mount points to folders of their own, leaving the empty mount points behind."""
+    for mount_point, folder in request["mounts"].items():
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for entry in sorted(Path(mount_point).iterdir()):
+            shutil.move(entry, Path(folder) / entry.name)
+    return {}
+
+
+def seal(request: dict[str, Any]) -> dict[str, Any]:
+    """Set every time later than the given one to it, and tell what each tree will take up in a file system."""
+    limit = request["epoch"] * 10**9
+    found = {}
+    for top in request["trees"]:
+        seal_tree(top, limit)
+        usage = measure_tree(Path(top))
+        found[top] = {"blocks": usage.blocks, "inodes": usage.inodes}
+    return {"trees": found}
+
+
+def seal_tree(top: str, limit: int) -> None:
+    """Set times of a tree that are later than a limit in nanoseconds to it, and all access times to the others."""
+    for path, status in walk(top):
+        modified = min(status.st_mtime_ns, limit)
+        if (status.st_mtime_ns, status.st_atime_ns) != (modified, modified):
+            os.utime(path, ns=(modified, modified), follow_symlinks=False)
+
+
+def walk(top: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Give every entry of a tree, folders after what they hold."""
+    for entry in os.scandir(top):
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk(entry.path)
+        else:
+            yield entry.path, entry.stat(follow_symlinks=False)
+    yield top, os.lstat(top)
+
+
+OPERATIONS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "write": write_file,
+    "folder": make_folder,
+    "link": make_link,
+    "remove": remove,
+    "truncate": truncate,
+    "copy": copy_tree,
+}
+ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "send": inside_unpack.send,
+    "record": inside_record.record,
+    "unpack": inside_unpack.unpack,
+    "scripts": run_scripts,
+    "apply": apply,
+    "read": read,
+    "match": match,
+    "collect": collect,
+    "split": split,
+    "seal": seal,
+}
+
+if __name__ == "__main__":  # a hand-made test of an action: inside.py < request.json
+    sys.exit(perform(json.load(sys.stdin)))

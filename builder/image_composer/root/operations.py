@@ -1,0 +1,42 @@
+"""What is to be done to the root's files, as values: decided by pure functions, carried out inside by inside.py."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+Operation = Mapping[str, Any]
+"""One file operation, in the form that inside.py takes."""
+
+
+def write(path: str, content: str | bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Operation:
+    """Write a file anew, never through a link; missing parents are made."""
+    raw = content.encode() if isinstance(content, str) else content
+    encoded = base64.b64encode(raw).decode()
+    return {"kind": "write", "path": path, "content": encoded, "mode": mode, "uid": uid, "gid": gid}
+
+
+def folder(path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Operation:
+    """Make a folder with its missing parents, or set owner and mode of one that is there."""
+    return {"kind": "folder", "path": path, "mode": mode, "uid": uid, "gid": gid}
+
+
+def link(path: str, target: str) -> Operation:
+    """Make a symbolic link, replacing a file of that name."""
+    return {"kind": "link", "path": path, "target": target}
+
+
+def remove(pattern: str) -> Operation:
+    """Remove everything that a pattern of absolute paths matches."""
+    return {"kind": "remove", "path": pattern}
+
+
+def copy(source: str, path: str, *, uid: int, gid: int) -> Operation:
+    """Copy a folder's content of the root to another folder, for one owner."""
+    return {"kind": "copy", "source": source, "path": path, "uid": uid, "gid": gid}
+
+
+def truncate(path: str) -> Operation:
+    """Empty a file, if it is there, leaving owner and mode."""
+    return {"kind": "truncate", "path": path}

@@ -1,0 +1,288 @@
+"""The sandbox: where everything that a package or a user brings is run, with nothing of the host in reach.
+
+User, mount, pid, network, ipc and uts namespaces of its own; ids mapped to a range that is nobody's; a handful of
+harmless devices; no network, no environment, no file of the host but those bound here on purpose. launcher.py does
+it; this module decides what it shall do.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from image_composer.errors import AssemblyError, SandboxError
+from image_composer.root.idmap import IdMap
+from image_composer.root.seccomp import filter_program
+from image_composer.run import SHOWN_LINES, Completed, Runner, failure, find_tool
+
+Answer = dict[str, Any]
+"""What an action of inside.py answers: a JSON object."""
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+CAPABILITIES = {
+    "CAP_CHOWN": 0, "CAP_DAC_OVERRIDE": 1, "CAP_DAC_READ_SEARCH": 2, "CAP_FOWNER": 3, "CAP_FSETID": 4,
+    "CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_SETPCAP": 8, "CAP_SYS_CHROOT": 18, "CAP_SETFCAP": 31,
+}  # fmt: skip
+"""What installing packages needs, and only inside the user namespace."""
+
+ENVIRONMENT: Mapping[str, str] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "TERM": "dumb",
+}
+"""All that programs in the sandbox see of an environment."""
+
+DEVICES = ("null", "zero", "full", "random", "urandom")
+MASKED_FILES = ("kcore", "keys", "kmsg", "sysrq-trigger", "timer_list", "partitions", "diskstats", "cmdline", "mdstat",
+                "swaps", "modules", "kallsyms", "config.gz", "key-users", "interrupts", "latency_stats")  # fmt: skip
+MASKED_FOLDERS = ("acpi", "scsi", "asound", "driver", "bus", "irq", "fs")
+"""Parts of /proc that tell about the host's devices and disks."""
+
+PACKAGES = "/run/image-composer/packages"
+"""Where the root sees the package files, read-only."""
+
+EXCHANGE = "/run/image-composer/exchange"
+"""Where programs of the root leave files for the composer."""
+
+BARE_EXCHANGE = "/tmp"  # noqa: S108 - a folder of the root, with a folder of the workspace bound over it
+"""Where our own actions do, in a root without any mount."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Runs programs and our own actions in one workspace.
+
+    `root/`, `exchange/` and whatever else the sandbox shall write in the workspace belongs to the mapped root user;
+    `prepare` makes it so.
+    """
+
+    workspace: Path
+    runner: Runner
+    ids: IdMap
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to `ENVIRONMENT`, for example SOURCE_DATE_EPOCH."""
+
+    def prepare(self, *folders: str) -> None:
+        """Make folders of the workspace that the sandbox may write to."""
+        for name in folders:
+            path = self.workspace / name
+            path.mkdir(mode=0o755, parents=True, exist_ok=True)
+            if self.ids.direct:
+                os.chown(path, self.ids.uid_base, self.ids.gid_base)
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        shadows: Mapping[str, str] | None = None,
+        check: bool = True,
+        stdout: IO[bytes] | int = subprocess.PIPE,
+    ) -> Completed:
+        """Run a program of the root, with the root as its world.
+
+        Args:
+            argv: program and arguments as seen inside.
+            env: added to the environment.
+            shadows: programs of the root (paths) covered by a stand-in of the workspace while this runs.
+            check: raise when it fails.
+            stdout: where its output goes.
+
+        Raises:
+            SandboxError: SANDBOX_REFUSED.
+            ToolError: TOOL_FAILED, TOOL_KILLED.
+        """
+        covered = [_bind(source, target, readonly=True, existing=True) for target, source in (shadows or {}).items()]
+        shared = [_bind("packages", PACKAGES, readonly=True), _bind("exchange", EXCHANGE)]
+        mounts = [*_system_mounts(), *shared, *covered]
+        words = [str(word) for word in argv]
+        plan = {"root": "root", "mounts": mounts, "argv": words}
+        return self._launch(plan, env, f"[in root] {shlex.join(words)}", check=check, stdout=stdout)
+
+    def act(
+        self,
+        name: str,
+        *,
+        descriptors: Sequence[int] = (),
+        system: bool = False,
+        exchange: bool = False,
+        **arguments: Any,
+    ) -> Answer:
+        """Carry out one of our own actions (inside.py) in the root, and give what it answers.
+
+        Args:
+            name: of the action.
+            descriptors: handed over to it.
+            system: whether programs of the root are run, so that /proc, /dev and the like are needed; otherwise the
+                action sees the bare root.
+            exchange: whether the exchange folder covers the bare root's /tmp.
+            arguments: its request.
+
+        Raises:
+            SandboxError: SANDBOX_REFUSED.
+            AssemblyError: ASSEMBLE_ACTION_FAILED.
+        """
+        mounts = _system_mounts() if system else []
+        if exchange:
+            mounts.append(_bind("exchange", BARE_EXCHANGE))
+        return self._act({"root": "root", "mounts": mounts}, name, arguments, descriptors)
+
+    def _act(
+        self, place: Mapping[str, Any], name: str, arguments: Mapping[str, Any], descriptors: Sequence[int]
+    ) -> Answer:
+        plan = {**place, "action": {"name": name, **arguments}}
+        done = self._launch(plan, None, f"[in root] {name}", check=False, descriptors=descriptors)
+        try:
+            answer: Answer = json.loads(done.stdout)
+        except ValueError:
+            raise failure(f"the action {name} in the root", done) from None
+        if "failed" in answer:
+            said = done.stderr.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
+            message = "\n".join([f"{name} in the root: {answer['failed']}", *said])
+            raise AssemblyError("ASSEMBLE_ACTION_FAILED", message)
+        return answer
+
+    def tools(self) -> Tools:
+        """Give a runner of the host's own programs in the same user namespace, for making file systems."""
+        return Tools(self)
+
+    def _launch(
+        self,
+        plan: dict[str, Any],
+        env: Mapping[str, str] | None,
+        shown: str,
+        *,
+        check: bool = True,
+        stdin: bytes | None = None,
+        stdout: IO[bytes] | int = subprocess.PIPE,
+        descriptors: Sequence[int] = (),
+    ) -> Completed:
+        full = {
+            "workspace": str(self.workspace),
+            "ids": self.ids.plan(),
+            "capabilities": sorted(CAPABILITIES.values()),
+            "seccomp": base64.b64encode(filter_program(platform.machine())).decode(),
+            "env": {**ENVIRONMENT, **self.environment, **(env or {})},
+            "descriptors": list(descriptors),
+            **plan,
+        }
+        descriptor = os.memfd_create("plan")
+        with os.fdopen(os.dup(descriptor), "wb") as stream:
+            stream.write(json.dumps(full).encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        done = self.runner.run(
+            [sys.executable, "-I", "-S", LAUNCHER, str(descriptor)],
+            stdin=stdin,
+            check=False,
+            shown_as=shown,
+            stdout=stdout,
+            hand_over=[descriptor, *descriptors],
+        )
+        _check_refusal(done)
+        if check and done.returncode != 0:
+            raise failure(shown, done)
+        return done
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The host's programs, read-only, with the workspace at its own path; what mke2fs needs to see mapped ids."""
+
+    sandbox: Sandbox
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        shown_as: str | None = None,
+    ) -> Completed:
+        """Run a program of the host in the user namespace of the root, without network; see `ToolRunner`.
+
+        Raises:
+            SandboxError: SANDBOX_REFUSED.
+            ToolError: TOOL_MISSING, TOOL_FAILED, TOOL_KILLED.
+        """
+        find_tool(str(argv[0]))
+        words = [str(word) for word in argv]
+        workspace = str(self.sandbox.workspace)
+        mounts = [*_host_mounts(), *_system_mounts(), _bind(".", workspace)]
+        plan = {"root": None, "mounts": mounts, "argv": words, "cwd": workspace}
+        return self.sandbox._launch(plan, env, shown_as or shlex.join(words), stdin=stdin)  # noqa: SLF001 - two faces of one thing
+
+    def act(self, name: str, *, descriptors: Sequence[int] = (), **arguments: Any) -> Answer:
+        """Carry out one of our own actions (inside.py) among the host's programs.
+
+        Raises:
+            SandboxError: SANDBOX_REFUSED.
+            AssemblyError: ASSEMBLE_ACTION_FAILED.
+        """
+        mounts = [*_host_mounts(), *_system_mounts(), _bind("packages", PACKAGES, readonly=True)]
+        return self.sandbox._act({"root": None, "mounts": mounts}, name, arguments, descriptors)  # noqa: SLF001
+
+
+def _check_refusal(done: Completed) -> None:
+    for line in done.stderr.splitlines():
+        if line.startswith(b'{"sandbox-refused"'):
+            reason = json.loads(line)["sandbox-refused"]
+            raise SandboxError(
+                "SANDBOX_REFUSED",
+                f"the sandbox that packages are installed in can't be set up: {reason}",
+                hint="user namespaces must be allowed (sysctl user.max_user_namespaces, AppArmor) and, in a container, "
+                "the pod must be privileged or have CAP_SYS_ADMIN, CAP_SETUID and an unmasked /proc; "
+                "'image-composer doctor' tries it",
+            )
+
+
+def _system_mounts() -> list[dict[str, Any]]:
+    """Mounts that every program expects, without anything of the host in them."""
+    mounts = [
+        {"type": "proc", "target": "/proc"},
+        _tmpfs("/dev", "mode=0755,size=1m"),
+        *(_bind(f"/dev/{name}", f"/dev/{name}") for name in DEVICES),
+        _tmpfs("/dev/shm", "mode=1777"),  # noqa: S108 - a mount point
+        *({"type": "symlink", "source": f"/proc/self/fd/{number}", "target": f"/dev/{name}"}
+          for number, name in enumerate(("stdin", "stdout", "stderr"))),
+        {"type": "symlink", "source": "/proc/self/fd", "target": "/dev/fd"},
+        _tmpfs("/tmp", "mode=1777"),  # noqa: S108 - a mount point
+        _tmpfs("/run", "mode=0755"),
+        _tmpfs("/sys", "mode=0755,size=1m"),
+    ]  # fmt: skip
+    mounts += [_bind("/dev/null", f"/proc/{name}", readonly=True, existing=True) for name in MASKED_FILES]
+    mounts += [{"type": "tmpfs", "target": f"/proc/{name}", "existing": True} for name in MASKED_FOLDERS]
+    mounts += [_bind("/proc/sys", "/proc/sys", readonly=True)]
+    return mounts
+
+
+def _host_mounts() -> list[dict[str, Any]]:
+    """The host's programs and libraries, and nothing else of it."""
+    mounts = [_bind("/usr", "/usr", readonly=True)]
+    for name in ("bin", "sbin", "lib", "lib64"):
+        path = Path("/") / name
+        if path.is_symlink():
+            mounts.append({"type": "symlink", "source": str(path.readlink()), "target": str(path)})
+        elif path.exists():
+            mounts.append(_bind(str(path), str(path), readonly=True))
+    settings = ("/etc/ld.so.cache", "/etc/mke2fs.conf", "/etc/alternatives")
+    return mounts + [_bind(path, path, readonly=True, optional=True) for path in settings]
+
+
+def _bind(source: str, target: str, **options: bool) -> dict[str, Any]:
+    return {"type": "bind", "source": source, "target": target, **options}
+
+
+def _tmpfs(target: str, options: str) -> dict[str, Any]:
+    return {"type": "tmpfs", "target": target, "options": options}

@@ -1,0 +1,110 @@
+"""Settings of the whole system: host name, mounts, growth at first boot, and what must not be in an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from image_composer.root import operations
+from image_composer.root.operations import Operation
+from image_composer.spec.image import Filesystem, Partition, PartitionType
+
+LEFTOVERS = (
+    "/var/log/*.log", "/var/log/apt/*", "/var/log/journal/*", "/var/cache/ldconfig/aux-cache",
+    "/var/cache/debconf/*-old", "/var/lib/dpkg/*-old", "/var/lib/dpkg/lock*", "/var/lib/dpkg/triggers/Lock",
+    "/var/cache/apt/*.bin", "/var/cache/apt/archives/*.deb", "/var/lib/apt/lists/*",
+    "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
+    "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret", "/var/lib/dbus/machine-id",
+    "/etc/ssh/ssh_host_*", "/root/.bash_history", "/run/*", "/tmp/*", "/tmp/.*", "/var/tmp/*", "/boot/initrd*",
+)  # fmt: skip
+"""What installing leaves behind and no two machines may share, or no two builds would have alike."""
+
+EMPTIED = ("/var/log/lastlog", "/var/log/faillog", "/var/log/btmp", "/var/log/wtmp")
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A line of fstab."""
+
+    uuid: str
+    """File system id as blkid tells it."""
+
+    partition: Partition
+
+
+def system_operations(hostname: str, mounts: Sequence[Mount], partitions: Sequence[Partition]) -> list[Operation]:
+    """Say what to write for host name and mounts.
+
+    Args:
+        hostname: of the machine.
+        mounts: partitions with a mount point.
+        partitions: all of the disk, in order.
+    """
+    return [
+        operations.write("/etc/hostname", f"{hostname}\n"),
+        operations.write("/etc/hosts", hosts(hostname)),
+        operations.write("/etc/fstab", fstab(mounts)),
+        *growth_operations(partitions),
+        *(
+            operations.folder(mount.partition.mount_point or "/")
+            for mount in mounts
+            if mount.partition.mount_point != "/"
+        ),
+    ]
+
+
+def final_operations() -> list[Operation]:
+    """Say what to take away, after the last program has run in the root."""
+    return [
+        *(operations.remove(pattern) for pattern in LEFTOVERS),
+        *(operations.truncate(path) for path in EMPTIED),
+        operations.write("/etc/machine-id", "", mode=0o444),
+    ]
+
+
+def hosts(hostname: str) -> str:
+    """Give the text of /etc/hosts; 127.0.1.1 is Debian's way to make the own name known without a network."""
+    short = hostname.split(".", maxsplit=1)[0]
+    names = hostname if short == hostname else f"{hostname} {short}"
+    return f"127.0.0.1 localhost\n127.0.1.1 {names}\n\n::1 localhost ip6-localhost ip6-loopback\n"
+
+
+def fstab(mounts: Sequence[Mount]) -> str:
+    """Give the text of /etc/fstab, parents before what is mounted below them."""
+    lines = ["# <device> <mount point> <type> <options> <dump> <pass>"]
+    for mount in sorted(mounts, key=lambda mount: mount.partition.mount_point or ""):
+        partition = mount.partition
+        options = partition.mount_options
+        if partition.grow and partition.filesystem is Filesystem.EXT4:
+            options += ",x-systemd.growfs"
+        check = 1 if partition.mount_point == "/" else 2 if partition.filesystem is Filesystem.EXT4 else 0
+        device = f"UUID={mount.uuid}"
+        lines.append(f"{device} {partition.mount_point} {partition.filesystem} {options} 0 {check}")
+    return "\n".join(lines) + "\n"
+
+
+def growth_operations(partitions: Sequence[Partition]) -> list[Operation]:
+    """Say what makes systemd-repart grow the partition that asks for it, see repart.d(5).
+
+    repart matches definitions to partitions by type and in order, so every partition before it has one too.
+    """
+    if not any(partition.grow for partition in partitions):
+        return []
+    found = []
+    for number, partition in enumerate(partitions):
+        weight = "" if partition.grow else "Weight=0\nPaddingWeight=0\n"
+        name = REPART_TYPES[partition.type]
+        text = f"[Partition]\nType={name}\nLabel={partition.label}\n{weight}"
+        found.append(operations.write(f"/etc/repart.d/{10 + number}-{partition.label}.conf", text))
+    return found
+
+
+REPART_TYPES: Mapping[PartitionType, str] = {
+    PartitionType.ESP: "esp",
+    PartitionType.ROOT: "root",
+    PartitionType.HOME: "home",
+    PartitionType.SRV: "srv",
+    PartitionType.VAR: "var",
+    PartitionType.LINUX: "linux-generic",
+}
+"""repart.d(5)'s names of partition types."""

@@ -1,0 +1,165 @@
+"""Rules that span fields of the spec. Each is one small function that names what is wrong, and where.
+
+Rules about what a distribution can do need its manifest: `target_problems`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from image_composer.errors import Problem
+from image_composer.spec.image import Filesystem, ImageSpec, Mutability, PartitionType, Sudo
+from image_composer.spec.packages import parse_package_request
+
+if TYPE_CHECKING:
+    from image_composer.provider import Manifest
+
+Finding = tuple[str, str]
+"""Path below the spec, and the sentence."""
+
+Rule = Callable[[ImageSpec], Iterator[Finding]]
+
+
+def spec_problems(spec: ImageSpec, prefix: str, unknown: frozenset[str]) -> list[Problem]:
+    """Give what is wrong with a spec whose fields are right by themselves.
+
+    Args:
+        spec: the spec.
+        prefix: path of the spec in the user's document.
+        unknown: top-level fields (as in JSON) whose value is not the user's; rules about them are left out.
+    """
+    return [
+        Problem(f"{prefix}.{path}" if prefix else path, message)
+        for fields, rule in RULES
+        if not unknown & fields
+        for path, message in rule(spec)
+    ]
+
+
+def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Problem]:
+    """Give what the target can't do of what the spec asks."""
+    findings = [*_unknown_mirrors(spec, manifest), *_filesystems(spec, manifest), *_repository_ids(spec, manifest)]
+    return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
+
+
+def _packages_once(spec: ImageSpec) -> Iterator[Finding]:
+    """A package that is asked for twice is a slip when the versions differ."""
+    versions: dict[str, str | None] = {}
+    for number, text in enumerate(spec.packages):
+        name, version = parse_package_request(text)
+        if name in versions and versions[name] != version:
+            yield f"packages[{number}]", f"{name} is asked for twice, with different versions"
+        versions.setdefault(name, version)
+
+
+def _not_both_wanted_and_excluded(spec: ImageSpec) -> Iterator[Finding]:
+    wanted = {parse_package_request(text).name for text in spec.packages} | {spec.kernel.package}
+    for number, name in enumerate(spec.exclude_packages):
+        if name in wanted:
+            yield f"excludePackages[{number}]", f"{name} is excluded, but the spec asks for it"
+
+
+def _command_line(spec: ImageSpec) -> Iterator[Finding]:
+    """The composer knows where the root is; a second opinion would only break the boot."""
+    for number, argument in enumerate(spec.kernel.command_line):
+        if argument.split("=")[0] in ("root", "initrd"):
+            yield f"kernel.commandLine[{number}]", f"{argument.split('=')[0]}= is set by the composer"
+
+
+def _repositories(spec: ImageSpec) -> Iterator[Finding]:
+    yield from _once("repositories", "id", (repository.id for repository in spec.repositories))
+    for number, repository in enumerate(spec.repositories):
+        if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in repository.key:
+            yield f"repositories[{number}].key", "must be an ASCII-armoured OpenPGP public key"
+        if repository.suite is None:
+            yield f"repositories[{number}].suite", "is missing"
+
+
+def _users(spec: ImageSpec) -> Iterator[Finding]:
+    yield from _once("users", "name", (user.name for user in spec.users))
+    yield from _once("users", "uid", (user.uid for user in spec.users if user.uid is not None))
+    for number, user in enumerate(spec.users):
+        if user.name == "root" and (user.uid is not None or user.home is not None):
+            yield f"users[{number}]", "uid and home of root can't be changed"
+        if user.sudo is Sudo.PASSWORD and user.password_hash is None:
+            yield (
+                f"users[{number}].sudo",
+                "asks for a password, but the user has none; give passwordHash or 'passwordless'",
+            )
+
+
+def _outputs(spec: ImageSpec) -> Iterator[Finding]:
+    for number, output in enumerate(spec.outputs):
+        if output in spec.outputs[:number]:
+            yield f"outputs[{number}]", "is there twice"
+
+
+def _mutability(spec: ImageSpec) -> Iterator[Finding]:
+    if spec.mutability is Mutability.IMMUTABLE:
+        yield "mutability", "'immutable' is not supported yet; use 'mutable'"
+
+
+def _partitions(spec: ImageSpec) -> Iterator[Finding]:
+    partitions = spec.disk.partitions
+    if not partitions:
+        return
+    yield from _once("disk.partitions", "label", (partition.label for partition in partitions))
+    points = [partition.mount_point for partition in partitions if partition.mount_point]
+    yield from _once("disk.partitions", "mountPoint", points)
+    for kind, what in ((PartitionType.ESP, "an EFI system partition"), (PartitionType.ROOT, "a root partition")):
+        count = sum(partition.type is kind for partition in partitions)
+        if count != 1:
+            yield "disk.partitions", f"must hold {what} (type {kind}) exactly once, not {count} times"
+    for number, partition in enumerate(partitions):
+        path = f"disk.partitions[{number}]"
+        is_vfat = partition.filesystem is Filesystem.VFAT
+        if (partition.type is PartitionType.ESP) != is_vfat:
+            yield f"{path}.filesystem", "must be vfat on the EFI system partition, and only there"
+        if (partition.type is PartitionType.ROOT) != (partition.mount_point == "/"):
+            yield f"{path}.mountPoint", "must be / on the root partition, and only there"
+        if partition.grow and number != len(partitions) - 1:
+            yield f"{path}.grow", "only the last partition can grow"
+        if partition.grow and is_vfat:
+            yield f"{path}.grow", "vfat can't grow"
+
+
+def _unknown_mirrors(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    known = sorted({repository.archive for repository in manifest.repositories})
+    for name in spec.mirrors:
+        if name not in known:
+            yield f"mirrors.{name}", f"{manifest.title} has no archive of that name; known: {', '.join(known)}"
+
+
+def _filesystems(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    for number, partition in enumerate(spec.disk.partitions):
+        if partition.filesystem not in manifest.filesystems:
+            known = ", ".join(manifest.filesystems)
+            yield f"disk.partitions[{number}].filesystem", f"{manifest.title} can't mount it; known: {known}"
+
+
+def _repository_ids(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    taken = {repository.id for repository in manifest.repositories}
+    for number, repository in enumerate(spec.repositories):
+        if repository.id in taken:
+            yield f"repositories[{number}].id", f"{repository.id} is the name of one of the distribution's own"
+
+
+def _once(path: str, field: str, values: Iterable[object]) -> Iterator[Finding]:
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield path, f"{field} {value!r} is there {count} times"
+
+
+RULES: Sequence[tuple[frozenset[str], Rule]] = (
+    (frozenset({"packages"}), _packages_once),
+    (frozenset({"packages", "excludePackages", "kernel"}), _not_both_wanted_and_excluded),
+    (frozenset({"kernel"}), _command_line),
+    (frozenset({"repositories"}), _repositories),
+    (frozenset({"users"}), _users),
+    (frozenset({"outputs"}), _outputs),
+    (frozenset({"mutability"}), _mutability),
+    (frozenset({"disk"}), _partitions),
+)
+"""Every rule with the top-level fields it reads."""

@@ -1,0 +1,46 @@
+"""attest: what the images are made of, for machines to check: SBOM, lock, checksums."""
+
+from __future__ import annotations
+
+from image_composer import __version__
+from image_composer.digest import file_sha256, pretty_json
+from image_composer.evidence.checksums import sha256sums
+from image_composer.evidence.facts import read_facts
+from image_composer.evidence.sbom_spdx import ImageFacts, spdx_document
+from image_composer.formats.naming import base_name
+from image_composer.steps.build import Build
+from image_composer.workspace import AssembledRoot, FinishedImages
+
+CHECKSUMS = "SHA256SUMS"
+SBOM_SUFFIX = ".spdx.json"
+LOCK_SUFFIX = ".lock.json"
+
+
+def attest(build: Build) -> None:
+    """Write the evidence beside the images.
+
+    Raises:
+        LockError: the lock contradicts itself.
+    """
+    workspace, spec = build.workspace, build.spec.image
+    assembled = workspace.read(workspace.assembled, AssembledRoot)
+    finished = workspace.read(workspace.finished, FinishedImages)
+    workspace.evidence.mkdir(exist_ok=True)
+    image = ImageFacts(
+        name=spec.name,
+        version=spec.version,
+        spec_digest=build.spec.digest(),
+        title=build.manifest.title,
+        vendor=build.manifest.distribution,
+        supplier=build.manifest.distribution.capitalize(),
+        own_repositories=frozenset(repository.id for repository in build.manifest.repositories),
+        builder_version=__version__,
+    )
+    document = spdx_document(build.lock, image, read_facts(workspace.root), created=assembled.epoch)
+    base = base_name(spec.name, spec.version, spec.target.architecture)
+    workspace.write_text(workspace.evidence / f"{base}{SBOM_SUFFIX}", pretty_json(document))
+    workspace.write(workspace.evidence / f"{base}{LOCK_SUFFIX}", build.lock)
+    files = [workspace.images / name for name in finished.files]
+    files += [path for path in sorted(workspace.evidence.iterdir()) if path.name != CHECKSUMS]
+    sums = sha256sums({path.name: file_sha256(path) for path in files})
+    workspace.write_text(workspace.evidence / CHECKSUMS, sums)

@@ -1,0 +1,86 @@
+"""What the steps of one build share: where it happens, and what may be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from image_composer.digest import bytes_sha256
+from image_composer.disk.identity import Identity
+from image_composer.provider import ArchitectureFacts, Manifest, Provider, find_manifest
+from image_composer.report import Reporter
+from image_composer.repository.lock import Lock
+from image_composer.run import Runner
+from image_composer.settings import Settings
+from image_composer.spec.image import Partition
+from image_composer.store.content import ContentStore
+from image_composer.store.download import Downloader
+from image_composer.workspace import NormalisedSpec, Workspace
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build. What earlier stages found out is read from the workspace when it is asked for."""
+
+    workspace: Workspace
+    settings: Settings
+    reporter: Reporter
+    runner: Runner
+    providers: Mapping[str, Provider]
+    started_at: datetime
+    """When the build began; the only clock that steps know."""
+
+    host_os_release: Mapping[str, str]
+    host_sources: Mapping[str, str]
+    """The host's package manager configuration, by path, for its mirrors."""
+
+    document: bytes | None = None
+    document_name: str = ""
+    given_lock: Path | None = None
+    """A lock to build exactly, instead of resolving."""
+
+    destination: Path | None = None
+    """Folder to publish to."""
+
+    @cached_property
+    def spec(self) -> NormalisedSpec:
+        """The spec, once validated."""
+        return self.workspace.read(self.workspace.spec, NormalisedSpec)
+
+    @cached_property
+    def target(self) -> tuple[Provider, Manifest, ArchitectureFacts]:
+        """Provider, manifest and the architecture's facts."""
+        return find_manifest(self.providers, self.spec.image, self.spec.field("target"))
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the target."""
+        return self.target[1]
+
+    @cached_property
+    def lock(self) -> Lock:
+        """The lock, once resolved."""
+        return self.workspace.read(self.workspace.lock, Lock)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Where all ids of the image come from: what it is made of and what was asked for."""
+        return Identity(bytes_sha256(f"{self.spec.digest()} {self.lock.content_digest()}".encode()))
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The disk's partitions: the user's, or the distribution's default."""
+        return list(self.spec.image.disk.partitions) or list(self.manifest.partitions)
+
+    @cached_property
+    def store(self) -> ContentStore:
+        """The cache."""
+        return ContentStore(self.settings.cache_dir, self.settings.cache_bytes)
+
+    @cached_property
+    def downloader(self) -> Downloader:
+        """What reaches the network."""
+        return Downloader(self.settings, self.reporter)

@@ -1,0 +1,146 @@
+"""image: `root/` and `boot/` become partitions, the disk, and the outputs that the spec asks for."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from image_composer.disk import ext4, ext4_size
+from image_composer.disk.assemble import write_disk
+from image_composer.disk.esp import EspFile, FatParameters, make_fat
+from image_composer.disk.esp import size_needed as fat_size_needed
+from image_composer.disk.layout import DiskLayout, PlannedPartition, plan
+from image_composer.disk.tools import ToolRunner
+from image_composer.disk.uki import UkiSections, write_uki
+from image_composer.formats.base import write_output
+from image_composer.formats.naming import output_name
+from image_composer.root.assemble import tree_folder
+from image_composer.spec.base import parse_size
+from image_composer.spec.image import Architecture, Filesystem, PartitionType
+from image_composer.steps.assemble import sandbox
+from image_composer.steps.build import Build
+from image_composer.workspace import AssembledRoot, FinishedImages
+
+REMOVABLE_LOADER = {Architecture.X86_64: "BOOTX64.EFI", Architecture.AARCH64: "BOOTAA64.EFI"}
+"""Name by which firmware finds a boot loader on a disk it knows nothing of (UEFI specification, 3.5.1.1)."""
+
+LOADER_NAME = {Architecture.X86_64: "systemd-bootx64.efi", Architecture.AARCH64: "systemd-bootaa64.efi"}
+LOADER_CONFIGURATION = b"timeout 0\n"
+
+
+def make_images(build: Build) -> None:
+    """Make all outputs.
+
+    Raises:
+        DiskTooSmallError: the content does not fit.
+        DiskError, ToolError: something can't be made.
+    """
+    workspace = build.workspace
+    assembled = workspace.read(workspace.assembled, AssembledRoot)
+    workspace.parts.mkdir(exist_ok=True)
+    workspace.images.mkdir(exist_ok=True)
+    command_line = kernel_command_line(build)
+    uki = workspace.boot / "uki.efi"
+    write_uki(
+        uki,
+        (workspace.boot / "stub").read_bytes(),
+        UkiSections(
+            os_release=(workspace.boot / "os-release").read_bytes(),
+            command_line=command_line,
+            kernel_release=assembled.kernel_version,
+            kernel=workspace.boot / "kernel",
+            initrd=workspace.boot / "initrd",
+        ),
+    )
+    files = esp_files(build, uki)
+    layout = plan_disk(build, assembled, files)
+    disk = workspace.parts / "disk.raw"
+    tools: ToolRunner = build.runner
+    write_disk(layout, make_partitions(build, assembled, layout, files), disk, tools=tools)
+    names = []
+    for output in build.spec.image.outputs:
+        name = output_name(build.spec.image, output)
+        build.reporter.info(f"writing {name}")
+        write_output(disk, workspace.images / name, output, tools=tools)
+        names.append(name)
+    root_size = sum(tree.blocks for tree in assembled.trees.values()) * ext4_size.BLOCK
+    workspace.write(workspace.finished, FinishedImages(disk_size=layout.size, root_size=root_size, files=names))
+
+
+def kernel_command_line(build: Build) -> str:
+    """Give the command line: where the root is, the provider's arguments, the user's."""
+    root = next(partition for partition in build.partitions if partition.type is PartitionType.ROOT)
+    own = [f"root=PARTUUID={build.identity.partition(root.label)}", *build.target[2].command_line]
+    return " ".join([*own, *build.spec.image.kernel.command_line])
+
+
+def esp_files(build: Build, uki: Path) -> list[EspFile]:
+    """Give what goes onto the EFI system partition."""
+    architecture = build.spec.image.target.architecture
+    loader = build.workspace.boot / "loader"
+    name = f"{build.spec.image.name}-{build.spec.image.version}.efi"
+    return [
+        EspFile(PurePosixPath("EFI/BOOT") / REMOVABLE_LOADER[architecture], loader),
+        EspFile(PurePosixPath("EFI/systemd") / LOADER_NAME[architecture], loader),
+        EspFile(PurePosixPath("EFI/Linux") / name, uki),
+        EspFile(PurePosixPath("loader/loader.conf"), LOADER_CONFIGURATION),
+        EspFile(PurePosixPath("loader/entries.srel"), b"type1\n"),
+    ]
+
+
+def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile]) -> DiskLayout:
+    """Give every partition its place."""
+    contents = {
+        label: ext4_size.size_needed(ext4_size.TreeUsage(tree.blocks, tree.inodes))
+        for label, tree in assembled.trees.items()
+    }
+    for partition in build.partitions:
+        if partition.type is PartitionType.ESP:
+            contents[partition.label] = fat_size_needed(files)
+    size = build.spec.image.disk.size
+    return plan(
+        build.partitions,
+        contents,
+        disk_size=parse_size(size) if size else None,
+        architecture=build.spec.image.target.architecture,
+        identity=build.identity,
+        path_prefix=build.spec.path,
+    )
+
+
+def make_partitions(
+    build: Build, assembled: AssembledRoot, layout: DiskLayout, files: list[EspFile]
+) -> dict[str, Path]:
+    """Make the image of each partition, side by side."""
+    box = sandbox(build, assembled.epoch)
+    box.prepare("parts")
+    empty = build.workspace.folder / "empty"
+    empty.mkdir(exist_ok=True)
+
+    def make(planned: PlannedPartition) -> Path:
+        image = build.workspace.parts / f"{planned.label}.img"
+        if planned.partition.filesystem is Filesystem.VFAT:
+            parameters = FatParameters(planned.size, planned.filesystem_uuid, planned.filesystem_label, assembled.epoch)
+            make_fat(files, image, parameters, tools=build.runner)
+            return image
+        tree = assembled.trees.get(planned.label)
+        folder = tree_folder(build.workspace.folder, planned.partition) if tree else empty
+        usage = ext4_size.TreeUsage(tree.blocks, tree.inodes) if tree else ext4_size.TreeUsage(1, 1)
+        ext4.make_ext4(
+            folder,
+            image,
+            ext4.Ext4Parameters(
+                size=planned.size,
+                uuid=build.identity.filesystem(planned.label),
+                hash_seed=build.identity.hash_seed(planned.label),
+                label=planned.filesystem_label,
+                epoch=assembled.epoch,
+            ),
+            usage,
+            tools=box.tools(),
+        )
+        return image
+
+    with ThreadPoolExecutor(max_workers=max(2, build.settings.jobs)) as pool:
+        made: dict[str, Future[Path]] = {planned.label: pool.submit(make, planned) for planned in layout.partitions}
+        return {label: future.result() for label, future in made.items()}

@@ -1,0 +1,157 @@
+"""The workspace: the one folder that stages read from and write to. Every file of it has its name here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from image_composer.digest import json_sha256, pretty_json
+from image_composer.errors import ComposerError
+from image_composer.spec.base import SpecModel
+from image_composer.spec.image import ImageSpec
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class NormalisedSpec(SpecModel):
+    """spec.json: the user's spec with all defaults filled in."""
+
+    path: str
+    """Where the spec stands in the user's document, for messages: `spec.image`, or nothing."""
+
+    image: ImageSpec
+
+    def digest(self) -> str:
+        """Give the digest that stands for the spec."""
+        return json_sha256(self.image.model_dump(mode="json"))
+
+    def field(self, name: str) -> str:
+        """Give the path of a field in the user's document."""
+        return f"{self.path}.{name}" if self.path else name
+
+
+class FetchedPackages(SpecModel):
+    """fetch.json: which file of `packages/` is which package, and the time that the newest was built for."""
+
+    files: dict[str, str]
+    newest: int
+    """Seconds since 1970."""
+
+
+class TreeSize(SpecModel):
+    """What a partition's content takes up in a file system."""
+
+    blocks: int
+    inodes: int
+
+
+class AssembledRoot(SpecModel):
+    """assemble.json: what the image stage needs to know of the root."""
+
+    kernel_version: str
+    epoch: int
+    """Time of the image in seconds since 1970."""
+
+    trees: dict[str, TreeSize]
+    """By partition label."""
+
+
+class FinishedImages(SpecModel):
+    """images.json: what the image stage made."""
+
+    disk_size: int
+    root_size: int
+    files: list[str]
+    """Names in `images/`, in the order of the spec's outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace folder."""
+
+    folder: Path
+
+    @property
+    def spec(self) -> Path:
+        """The normalised spec."""
+        return self.folder / "spec.json"
+
+    @property
+    def lock(self) -> Path:
+        """The lock."""
+        return self.folder / "lock.json"
+
+    @property
+    def packages(self) -> Path:
+        """The package files."""
+        return self.folder / "packages"
+
+    @property
+    def fetched(self) -> Path:
+        """What is in `packages`."""
+        return self.folder / "fetch.json"
+
+    @property
+    def root(self) -> Path:
+        """The root that is assembled."""
+        return self.folder / "root"
+
+    @property
+    def boot(self) -> Path:
+        """Kernel, initramfs, stub and boot loader."""
+        return self.folder / "boot"
+
+    @property
+    def assembled(self) -> Path:
+        """What is known of the root."""
+        return self.folder / "assemble.json"
+
+    @property
+    def parts(self) -> Path:
+        """The images of the partitions."""
+        return self.folder / "parts"
+
+    @property
+    def images(self) -> Path:
+        """The finished images."""
+        return self.folder / "images"
+
+    @property
+    def finished(self) -> Path:
+        """What is in `images`."""
+        return self.folder / "images.json"
+
+    @property
+    def evidence(self) -> Path:
+        """SBOM, lock, checksums."""
+        return self.folder / "evidence"
+
+    def write(self, path: Path, model: BaseModel) -> None:
+        """Write a model to a file, whole or not at all."""
+        self.write_text(path, pretty_json(model.model_dump(mode="json", by_alias=True)))
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Write a text to a file, whole or not at all."""
+        unfinished = path.with_name(f".{path.name}.part")
+        unfinished.write_text(text)
+        unfinished.replace(path)
+
+    def read(self, path: Path, model: type[Model]) -> Model:
+        """Read a model that an earlier stage wrote.
+
+        Raises:
+            ComposerError: WORKSPACE_INCOMPLETE.
+        """
+        try:
+            content: Any = json.loads(path.read_bytes())
+            return model.model_validate(content)
+        except (OSError, ValueError, ValidationError) as error:
+            raise ComposerError(
+                "WORKSPACE_INCOMPLETE",
+                f"{path.name} is missing from the workspace {self.folder} or damaged: {error}",
+                hint="run the stages in order: 'image-composer stages' lists them",
+            ) from error
