@@ -1,0 +1,1 @@
+"""Disk images from files: layout, file systems, boot images and the partition table, without mounting anything."""

@@ -1,0 +1,44 @@
+"""Every id in an image, derived from what the image is made of, so that two builds of one thing are equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import NAMESPACE_DNS, UUID, uuid5
+
+NAMESPACE = uuid5(NAMESPACE_DNS, "imagecomposer.dev")
+"""Namespace of all our ids. Changing it changes every image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The ids of one image.
+
+    Args:
+        digest: SHA-256 over everything that decides about the content, in hex.
+    """
+
+    digest: str
+
+    def uuid(self, role: str) -> UUID:
+        """Give the UUID that something has by its role, for example `partition/root`."""
+        return uuid5(NAMESPACE, f"{self.digest}/{role}")
+
+    def disk(self) -> UUID:
+        """Give the GUID of the partition table."""
+        return self.uuid("disk")
+
+    def partition(self, label: str) -> UUID:
+        """Give the GUID of a partition, which Linux calls PARTUUID."""
+        return self.uuid(f"partition/{label}")
+
+    def filesystem(self, label: str) -> UUID:
+        """Give the UUID of the file system in a partition."""
+        return self.uuid(f"filesystem/{label}")
+
+    def hash_seed(self, label: str) -> UUID:
+        """Give the seed that ext4 hashes names of a partition's folders with."""
+        return self.uuid(f"hash-seed/{label}")
+
+    def fat_id(self, role: str) -> str:
+        """Give a FAT volume's serial number: 8 hex digits in upper case."""
+        return f"{self.uuid(role).int >> 96:08X}"

@@ -1,0 +1,21 @@
+from image_composer.disk.identity import Identity
+
+
+def test_equal_digests_give_equal_ids_and_others_don_t() -> None:
+    first, again, other = Identity("a" * 64), Identity("a" * 64), Identity("b" * 64)
+    assert first.disk() == again.disk() != other.disk()
+    assert first.fat_id("esp") == again.fat_id("esp") != other.fat_id("esp")
+
+
+def test_every_role_has_its_own_id() -> None:
+    identity = Identity("a" * 64)
+    ids = {identity.disk(), identity.partition("root"), identity.filesystem("root"), identity.hash_seed("root")}
+    assert len(ids) == 4
+    assert identity.partition("root") != identity.partition("home")
+
+
+def test_ids_stay_the_same_across_releases_of_the_composer() -> None:
+    identity = Identity("0" * 64)
+    assert str(identity.disk()) == "6ee2c411-6f1a-5c8e-ac23-6aa00d46ab29"
+    assert identity.fat_id("filesystem/esp") == "5545DC8C"
+    assert identity.disk().version == 5
