@@ -125,10 +125,11 @@ def test_sizes_that_no_machine_can_make_are_the_user_s_error(size: str) -> None:
 
 
 def test_the_root_s_type_names_the_architecture() -> None:
-    types = {
-        str(layout([ROOT], {}, architecture=architecture).partitions[0].type_guid) for architecture in Architecture
+    layouts = [layout([ROOT], {}, architecture=architecture) for architecture in Architecture]
+    assert {str(planned.partitions[0].type_guid) for planned in layouts} == {
+        "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+        "b921b045-1df0-41c3-af44-4c6f280d3fae",
     }
-    assert types == {"4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "b921b045-1df0-41c3-af44-4c6f280d3fae"}
 
 
 def test_labels_and_ids_are_what_the_file_systems_can_hold() -> None:

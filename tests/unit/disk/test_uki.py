@@ -1,3 +1,4 @@
+import contextlib
 import re
 import shutil
 import struct
@@ -184,7 +185,5 @@ write_uki(folder / "linux.efi", (folder / "stub").read_bytes(), sections)
 
 @given(content=st.binary(max_size=600) | st.binary(max_size=300).map(lambda tail: make_stub()[:0x98] + tail))
 def test_any_bytes_are_read_or_refused_but_never_crash(content: bytes) -> None:
-    try:
+    with contextlib.suppress(PeFormatError):
         read_pe_sections(content)
-    except PeFormatError:
-        pass
