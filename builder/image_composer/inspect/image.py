@@ -1,0 +1,149 @@
+"""`image-composer inspect`: what an image holds."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from image_composer.errors import ToolError
+from image_composer.evidence.deb822 import paragraphs
+from image_composer.inspect.esp import list_files, read_uki
+from image_composer.inspect.ext4 import Ext4
+from image_composer.inspect.magic import SNIFFED_SIZE, container
+from image_composer.inspect.model import ImageReport, PackageFound, PartitionFound, UkiFound
+from image_composer.inspect.raw import RawImage, corrupted, not_an_image, open_raw
+from image_composer.inspect.table import read_table
+from image_composer.run import Runner
+from image_composer.spec.image import PartitionType
+
+
+def inspect_image(path: Path, runner: Runner) -> ImageReport:
+    """Say what an image holds.
+
+    A zstd-compressed one is decompressed to a temporary file first, which takes only what is in it.
+
+    Args:
+        path: a raw disk image, or one compressed with zstd.
+        runner: runs the tools that read file systems.
+
+    Raises:
+        InspectError: INSPECT_UNREADABLE, INSPECT_NOT_AN_IMAGE or INSPECT_CORRUPTED.
+        ToolError: TOOL_MISSING or TOOL_DISK_FULL.
+    """
+    with open_raw(path, runner) as given:
+        kind = container(given.read(0, SNIFFED_SIZE))
+        if kind is None:
+            return _report(path, given)
+        if kind != "zstd":
+            raise not_an_image(path, f"it looks like {kind}")
+    with _decompressed(path, runner) as plain, open_raw(plain, runner) as image:
+        return _report(path, image)
+
+
+def installed_packages(status: str) -> list[PackageFound]:
+    """Give the packages that dpkg's status file says are installed, by name."""
+    found = [
+        PackageFound(
+            name=control["package"],
+            version=control.get("version", ""),
+            architecture=control.get("architecture", ""),
+        )
+        for control in paragraphs(status)
+        if "package" in control and control.get("status", "").split()[-1:] == ["installed"]
+    ]
+    return sorted(found, key=lambda package: (package.name, package.architecture))
+
+
+def os_release(text: str) -> dict[str, str]:
+    """Give the fields of an os-release file; a line that no shell would take is left out."""
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        name, assigned, value = line.strip().partition("=")
+        if not assigned or name.startswith("#"):
+            continue
+        try:
+            fields[name] = "".join(shlex.split(value, comments=False))
+        except ValueError:
+            continue
+    return fields
+
+
+def _report(path: Path, image: RawImage) -> ImageReport:
+    table, disk_id, partitions = read_table(image)
+    root = _find_root(image, partitions)
+    boot_files, ukis = _boot(image, partitions)
+    modules = root.names("/usr/lib/modules") if root else []
+    return ImageReport(
+        file=str(path),
+        size=image.size,
+        partition_table=table,
+        disk_id=disk_id,
+        partitions=partitions,
+        os_release=os_release(_text(root, "/etc/os-release")),
+        hostname=_text(root, "/etc/hostname").strip() or None,
+        kernel_version=next((uki.kernel_version for uki in ukis), None) or next(reversed(modules), None),
+        ukis=ukis,
+        boot_files=boot_files,
+        fstab=[" ".join(line.split()) for line in _text(root, "/etc/fstab").splitlines() if _says_something(line)],
+        packages=installed_packages(_text(root, "/var/lib/dpkg/status") or _separate_status(image, partitions)),
+    )
+
+
+def _find_root(image: RawImage, partitions: Sequence[PartitionFound]) -> Ext4 | None:
+    """Give the file system that has an os-release; those of the root's type are asked first."""
+    readable = [partition for partition in partitions if partition.filesystem == "ext4"]
+    for partition in sorted(readable, key=lambda partition: partition.role != PartitionType.ROOT):
+        candidate = Ext4(image, partition.start)
+        if candidate.read("/etc/os-release") is not None:
+            return candidate
+    return None
+
+
+def _separate_status(image: RawImage, partitions: Sequence[PartitionFound]) -> str:
+    """Give dpkg's status from a partition of its own for /var; nothing when there is none."""
+    for partition in partitions:
+        if partition.role == PartitionType.VAR and partition.filesystem == "ext4":
+            return _text(Ext4(image, partition.start), "/lib/dpkg/status")
+    return ""
+
+
+def _boot(image: RawImage, partitions: Sequence[PartitionFound]) -> tuple[list[str], list[UkiFound]]:
+    """Give the files and the unified kernel images of the EFI system partition."""
+    for partition in partitions:
+        if partition.role == PartitionType.ESP and partition.filesystem == "vfat":
+            files = list_files(image, partition.start)
+            programs = [path for path in files if path.lower().endswith(".efi")]
+            found = [read_uki(image, partition.start, path) for path in programs]
+            return files, [uki for uki in found if uki is not None]
+    return [], []
+
+
+def _text(filesystem: Ext4 | None, path: str) -> str:
+    content = filesystem.read(path) if filesystem else None
+    return (content or b"").decode("utf-8", "replace")
+
+
+def _says_something(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+@contextmanager
+def _decompressed(path: Path, runner: Runner) -> Iterator[Path]:
+    """Give the image that a zstd file holds.
+
+    Raises:
+        InspectError: INSPECT_CORRUPTED.
+        ToolError: TOOL_MISSING or TOOL_DISK_FULL.
+    """
+    with tempfile.TemporaryDirectory(prefix="inspect-") as folder:
+        plain = Path(folder) / "image.raw"
+        try:
+            runner.run(["zstd", "-d", "-q", "--sparse", "-o", plain, "--", path.absolute()])
+        except ToolError as error:
+            if error.code == "TOOL_FAILED":
+                raise corrupted(path, "it can't be decompressed") from error
+            raise
+        yield plain

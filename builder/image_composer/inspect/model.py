@@ -1,0 +1,78 @@
+"""What is found in an image, as `image-composer inspect --json` prints it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from image_composer.spec.base import SpecModel
+
+
+class PartitionFound(SpecModel):
+    """One entry of the partition table."""
+
+    number: int
+    label: str
+    """GPT name; empty in tables that know none."""
+
+    type: str
+    """Type GUID, or the one-byte type of an MBR table in hex."""
+
+    role: str | None
+    """What the type stands for, as the spec writes it; None for types that images of ours never have."""
+
+    uuid: str | None
+    start: int
+    """Byte of the image where it begins."""
+
+    size: int
+    """Bytes."""
+
+    filesystem: str | None
+    """File system or format recognised in it."""
+
+
+class UkiFound(SpecModel):
+    """A unified kernel image on the EFI system partition."""
+
+    path: str
+    kernel_version: str | None
+    command_line: str | None
+
+
+class PackageFound(SpecModel):
+    """An installed package."""
+
+    name: str
+    version: str
+    architecture: str
+
+
+class ImageReport(SpecModel):
+    """What an image holds."""
+
+    report_version: Literal[1] = 1
+    file: str
+    size: int
+    """Bytes of the disk."""
+
+    partition_table: str
+    """`gpt` or `dos`."""
+
+    disk_id: str
+    partitions: list[PartitionFound]
+    os_release: dict[str, str]
+    """Fields of the root's os-release; empty when no root could be read."""
+
+    hostname: str | None
+    kernel_version: str | None
+    """Of the first unified kernel image; without one, the last folder of modules by name."""
+
+    ukis: list[UkiFound]
+    boot_files: list[str]
+    """Paths on the EFI system partition."""
+
+    fstab: list[str]
+    """Lines of the root's fstab without comments."""
+
+    packages: list[PackageFound]
+    """Sorted by name."""

@@ -1,0 +1,60 @@
+"""An image's report as people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from image_composer.inspect.model import ImageReport
+from image_composer.spec.base import format_size
+
+
+def render_text(report: ImageReport) -> str:
+    """Give the report as text for a terminal; nothing that an image holds can steer the terminal."""
+    return "".join(f"{_printable(line)}\n" for line in _lines(report))
+
+
+def _lines(report: ImageReport) -> Iterator[str]:
+    yield f"{report.file}: {format_size(report.size)}, partition table {report.partition_table}, {report.disk_id}"
+    yield ""
+    yield from _table(
+        ("#", "label", "role", "file system", "start", "size", "uuid"),
+        [
+            (
+                str(partition.number),
+                partition.label,
+                partition.role or partition.type,
+                partition.filesystem or "-",
+                format_size(partition.start),
+                format_size(partition.size),
+                partition.uuid or "-",
+            )
+            for partition in report.partitions
+        ],
+    )
+    yield ""
+    yield f"System:       {report.os_release.get('PRETTY_NAME', 'no root file system that can be read')}"
+    yield f"Host name:    {report.hostname or '-'}"
+    yield f"Kernel:       {report.kernel_version or '-'}"
+    for uki in report.ukis:
+        yield f"Boot image:   {uki.path}"
+        yield f"Command line: {uki.command_line or '-'}"
+    for line in report.fstab:
+        yield f"Mount:        {line}"
+    yield ""
+    yield f"Packages: {len(report.packages)}"
+    yield from _table(
+        ("name", "version", "architecture"),
+        [(package.name, package.version, package.architecture) for package in report.packages],
+    )
+
+
+def _printable(line: str) -> str:
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if not rows:
+        return
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+    for row in (titles, *rows):
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
