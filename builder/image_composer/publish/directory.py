@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from image_composer.digest import file_sha256
-from image_composer.errors import PublishError
+from image_composer.disk.sparse import copy_sparse, create_sparse
+from image_composer.errors import DiskError, PublishError
 from image_composer.evidence.result import RESULT_FILE
 from image_composer.publish.exchange import FORMER_SUFFIX, exchange
-from image_composer.publish.sparse import copy_sparse
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -131,7 +131,7 @@ def _place(source: Path, staged: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES):
             raise
-        copy_sparse(real, staged)
+        _copy(real, staged)
         if file_sha256(staged) != file_sha256(real):
             raise PublishError(
                 "PUBLISH_CORRUPTED",
@@ -140,6 +140,20 @@ def _place(source: Path, staged: Path) -> None:
                 retryable=True,
             ) from error
     _sync(staged)
+
+
+def _copy(source: Path, copy: Path) -> None:
+    """Copy a file with its holes.
+
+    Raises:
+        OSError: as `publish` explains it.
+    """
+    try:
+        create_sparse(copy, source.stat().st_size)
+        copy_sparse(source, copy)
+    except DiskError as error:
+        cause = error.__cause__
+        raise (cause if isinstance(cause, OSError) else error) from None
 
 
 def _swap(staged: Path, target: Path) -> None:
