@@ -1,0 +1,155 @@
+"""From repositories and a query to a lock: fetch, verify, load, solve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from image_composer.report import Reporter
+from image_composer.repository.lock import Lock, LockedPackage, LockedRepository
+from image_composer.repository.metadata import VerifiedRepository, verify_repository
+from image_composer.repository.pool import PackageFacts, PackagePool
+from image_composer.repository.query import PackageQuery
+from image_composer.repository.solver import Solution, solve
+from image_composer.repository.solvfile import solv_files
+from image_composer.repository.sources import RepositorySource
+from image_composer.run import Runner
+from image_composer.spec.image import Target
+from image_composer.store.content import ContentStore
+from image_composer.store.download import Downloader
+
+LOADERS = 8
+"""Repositories fetched at once: the work is waiting for the network and unpacking, which both let others run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    repository: VerifiedRepository
+    files: Sequence[Path]
+
+
+def resolve(
+    target: Target,
+    sources: Sequence[RepositorySource],
+    query: PackageQuery,
+    request_digest: str,
+    *,
+    store: ContentStore,
+    downloader: Downloader,
+    runner: Runner,
+    reporter: Reporter,
+    now: datetime,
+) -> Lock:
+    """Find the packages that an image is made of.
+
+    Args:
+        target: distribution, release and architecture, for the lock.
+        sources: repositories, in order of preference among those of equal priority; all of one architecture.
+        query: the packages asked for.
+        request_digest: digest of everything that decides about packages, for the lock.
+        store: keeps indexes and what is made of them.
+        downloader: fetches what the store doesn't have.
+        runner: runs gpgv.
+        reporter: told what happens.
+        now: the time that repositories' dates are held against.
+
+    Raises:
+        RepositoryError: any repository can't be had or trusted.
+        SolverError: the packages can't be had together.
+        StoreError: the cache can't be used.
+    """
+    loaded = _load(sources, store=store, downloader=downloader, runner=runner, now=now)
+    pool = PackagePool(sources[0].architecture)
+    for each in loaded:
+        for file in each.files:
+            pool.add(each.repository.source, file)
+    reporter.info(f"{len(pool.solv.solvables)} packages in {len(sources)} repositories")
+    solution = solve(pool, query)
+    lock = Lock(
+        target=target,
+        request_digest=request_digest,
+        repositories=_repositories(pool, solution, [each.repository for each in loaded]),
+        packages=_packages(pool, solution),
+    )
+    size = sum(package.size for package in lock.packages)
+    reporter.info(f"{len(lock.packages)} packages chosen, {size / 1e6:.0f} MB to fetch at most")
+    return lock
+
+
+def _load(
+    sources: Sequence[RepositorySource],
+    *,
+    store: ContentStore,
+    downloader: Downloader,
+    runner: Runner,
+    now: datetime,
+) -> list[_Loaded]:
+    """Fetch and verify all repositories at once; when several fail, the first of them is the one that is told."""
+
+    def load(source: RepositorySource) -> _Loaded:
+        repository = verify_repository(source, downloader=downloader, runner=runner, now=now)
+        return _Loaded(repository, solv_files(repository, store=store, downloader=downloader))
+
+    with ThreadPoolExecutor(LOADERS, thread_name_prefix="repository") as threads:
+        return list(threads.map(load, sources))
+
+
+def _repositories(
+    pool: PackagePool, solution: Solution, repositories: Sequence[VerifiedRepository]
+) -> list[LockedRepository]:
+    """Give the repositories that packages come from, in the order in which they were given."""
+    used = {pool.source_of(package).id for package in solution.packages}
+    return [
+        LockedRepository(
+            id=repository.source.id,
+            url=repository.source.url,
+            suite=repository.source.suite,
+            components=list(repository.source.components),
+            release_digest=repository.digest,
+            release_time=int(repository.release.date.timestamp()),
+            signed_by=list(repository.signed_by),
+        )
+        for repository in repositories
+        if repository.source.id in used
+    ]
+
+
+def _packages(pool: PackagePool, solution: Solution) -> list[LockedPackage]:
+    chosen = set(solution.packages)
+    return [
+        _package(
+            pool.facts(package),
+            requested=pool.name(package) in solution.requested,
+            depends=sorted(
+                {
+                    pool.name(found)
+                    for need in pool.needs(package, recommends=False)
+                    for found in need.met_by & chosen
+                    if found != package
+                }
+            ),
+        )
+        for package in solution.packages
+    ]
+
+
+def _package(facts: PackageFacts, *, requested: bool, depends: list[str]) -> LockedPackage:
+    return LockedPackage(
+        name=facts.name,
+        version=facts.version,
+        architecture=facts.architecture,
+        url=f"{facts.repository.url.rstrip('/')}/{quote(facts.filename, safe='/+~:=,@')}",
+        sha256=facts.sha256,
+        size=facts.size,
+        installed_size=facts.installed_size,
+        repository=facts.repository.id,
+        source=facts.source,
+        source_version=facts.source_version,
+        essential=facts.essential,
+        requested=requested,
+        depends=depends,
+    )

@@ -1,0 +1,147 @@
+"""The solver: which packages an image is made of, or why there is no such set.
+
+apt's choice comes first (preference.py). libsolv checks it; when it does not hold, libsolv searches for a set that
+does, staying as near to it as it can.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import solv
+
+from image_composer.errors import SolverError
+from image_composer.repository.explain import explain_problems, explain_versions, unknown_packages
+from image_composer.repository.pool import PackagePool
+from image_composer.repository.preference import preferred
+from image_composer.repository.query import PackageQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Packages that can be installed together and hold all that was asked for."""
+
+    packages: tuple[int, ...]
+    """The packages, by name."""
+
+    requested: frozenset[str]
+    """Names that were asked for."""
+
+
+def solve(pool: PackagePool, query: PackageQuery) -> Solution:
+    """Find the packages that meet a query, with all that Debian calls Essential.
+
+    Args:
+        pool: all packages of the repositories; not yet prepared.
+        query: what is asked for.
+
+    Raises:
+        SolverError: SOLVE_UNKNOWN_PACKAGE, SOLVE_VERSION_UNAVAILABLE, SOLVE_EXCLUDED, SOLVE_CONFLICT or
+            SOLVE_UNSATISFIABLE.
+    """
+    wanted = _read(query)
+    excluded = sorted(wanted.keys() & set(query.exclude))
+    if excluded:
+        raise SolverError(
+            "SOLVE_EXCLUDED",
+            f"asked for and excluded at the same time: {', '.join(excluded)}",
+            hint="remove it from packages or from excludePackages",
+        )
+    pool.prepare(query.exclude, [name for name, patterns in wanted.items() if patterns])
+    _check_essential(pool)
+    allowed = _allowed(pool, wanted)
+    essential = [name for name in pool.essential_names() if name not in allowed]
+    for name in essential:
+        allowed[name] = pool.versions(name)
+    order = [*essential, *wanted]
+    requested = [allowed[name][0] for name in order]
+    proposal = preferred(pool, requested, recommends=query.install_recommends)
+    found = _confirm(pool, proposal) or _search(
+        pool, [allowed[name] for name in order], len(essential), proposal, query
+    )
+    return Solution(tuple(sorted(found, key=pool.name)), frozenset(wanted))
+
+
+def _check_essential(pool: PackagePool) -> None:
+    names = pool.excluded_essential_names()
+    if names:
+        raise SolverError(
+            "SOLVE_EXCLUDED",
+            f"excluded, but no installation can do without: {', '.join(names)}",
+            hint="remove it from excludePackages",
+        )
+
+
+def _read(query: PackageQuery) -> dict[str, list[str]]:
+    """Give the names asked for with the patterns that their versions must match, in the query's order."""
+    wanted: dict[str, list[str]] = {}
+    for text in query.names:
+        name, equals, version = text.partition("=")
+        wanted.setdefault(name, []).extend([glob.escape(version)] if equals else [])
+    for name, pattern in query.versions:
+        wanted.setdefault(name, []).append(pattern)
+    return wanted
+
+
+def _allowed(pool: PackagePool, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
+    """Give the packages that would do for each name, the preferred first."""
+    found = {name: pool.versions(name) for name in wanted}
+    unknown = [name for name, packages in found.items() if not packages]
+    if unknown:
+        raise unknown_packages(pool, unknown)
+    allowed = {
+        name: [
+            package
+            for package in packages
+            if all(fnmatchcase(pool.version(package), pattern) for pattern in wanted[name])
+        ]
+        for name, packages in found.items()
+    }
+    unavailable = {name: wanted[name] for name, packages in allowed.items() if not packages}
+    if unavailable:
+        raise explain_versions(pool, unavailable)
+    for name, packages in allowed.items():
+        if wanted[name]:
+            pool.select(packages[0])
+    return allowed
+
+
+def _confirm(pool: PackagePool, proposal: Sequence[int]) -> list[int] | None:
+    """Give the proposal if it can be installed just as it is."""
+    jobs = [pool.solv.Job(solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE, package) for package in proposal]
+    solver = pool.solv.Solver()
+    solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 1)
+    if solver.solve(jobs):
+        return None
+    found = [package.id for package in solver.transaction().newsolvables()]
+    return found if set(found) == set(proposal) else None
+
+
+def _search(
+    pool: PackagePool, roots: Sequence[Sequence[int]], essential: int, proposal: Sequence[int], query: PackageQuery
+) -> list[int]:
+    """Let libsolv find a set, preferring what was proposed.
+
+    Args:
+        pool: the packages that can be had.
+        roots: the packages that would do for each name that has to be there, the essential ones coming first.
+        essential: how many of these are essential.
+        proposal: packages that are preferred.
+        query: what was asked for.
+
+    Raises:
+        SolverError: SOLVE_CONFLICT, SOLVE_EXCLUDED, SOLVE_UNSATISFIABLE.
+    """
+    install = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_ONE_OF
+    favour = solv.Job.SOLVER_FAVOR | solv.Job.SOLVER_SOLVABLE
+    jobs = [pool.solv.Job(install, pool.solv.towhatprovides(list(packages))) for packages in roots]
+    jobs += [pool.solv.Job(favour, package) for package in proposal]
+    solver = pool.solv.Solver()
+    solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 0 if query.install_recommends else 1)
+    problems = solver.solve(jobs)
+    if problems:
+        raise explain_problems(pool, problems, [list(packages) for packages in roots])
+    return [package.id for package in solver.transaction().newsolvables()]

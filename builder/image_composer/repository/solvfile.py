@@ -1,0 +1,180 @@
+"""Indexes in libsolv's own binary form, which loads several times faster than the text it is made from.
+
+Such a file is kept in the store by the digest of the index it comes from. It carries what the lock needs and libsolv's
+reader of deb indexes leaves out: size, source version, Essential and Priority.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO, Any, cast
+
+import solv
+
+from image_composer.digest import bytes_sha256
+from image_composer.errors import RepositoryError
+from image_composer.repository.metadata import VerifiedRepository, obtain_index
+from image_composer.repository.packages import IndexEntry, scan_packages
+from image_composer.repository.release import PackageIndex
+from image_composer.store.content import ContentStore
+from image_composer.store.download import Downloader
+
+FORM = 1
+"""Counted up whenever what these files carry changes, so that older ones in a store are left alone."""
+
+LARGEST_INDEX = 1024 * 1024 * 1024
+"""Bytes an index may unpack to when Release doesn't say: twenty times Debian's largest."""
+
+SOURCE = "image-composer:source"
+SOURCE_VERSION = "image-composer:source-version"
+ESSENTIAL = "image-composer:essential"
+PRIORITY = "image-composer:priority"
+MENTION = "image-composer:mention"
+"""Order in which the index first mentions a package's name: apt's last resort among equal providers."""
+
+
+def solv_files(repository: VerifiedRepository, *, store: ContentStore, downloader: Downloader) -> Sequence[Path]:
+    """Give a repository's indexes as libsolv reads them best, from the store or made from verified indexes.
+
+    Raises:
+        RepositoryError: an index can't be had or is broken.
+        StoreError: the cache can't be used.
+    """
+    return [_solv_file(repository, index, store, downloader) for index in repository.indexes]
+
+
+def _solv_file(
+    repository: VerifiedRepository, index: PackageIndex, store: ContentStore, downloader: Downloader
+) -> Path:
+    architecture = repository.source.architecture
+    what = f"repository {repository.source.id}: {repository.source.suite} {index.file.path}"
+
+    def make(target: Path) -> None:
+        fetched = obtain_index(repository, index, store=store, downloader=downloader)
+        write_solv_file(decompress(fetched, index, what), target, architecture, what)
+
+    key = bytes_sha256(f"{FORM} {_libsolv_version()} {architecture} {index.file.sha256}".encode())
+    return store.derived("solv", key, make)
+
+
+def _libsolv_version() -> str:
+    """Give the version that the files depend on; a distribution's own build may not say."""
+    try:
+        return version("solv")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def decompress(path: Path, index: PackageIndex, what: str) -> bytes:
+    """Give an index's text, which is what Release says as far as it says so.
+
+    Raises:
+        RepositoryError: REPO_MALFORMED, REPO_TOO_LARGE, REPO_DIGEST_MISMATCH.
+    """
+    limit = index.plain.size if index.plain else LARGEST_INDEX
+    try:
+        with _unpacked(path, index.suffix) as stream:
+            text = stream.read(limit + 1)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise RepositoryError("REPO_MALFORMED", f"{what} can't be unpacked: {error}") from error
+    if len(text) > limit:
+        raise RepositoryError("REPO_TOO_LARGE", f"{what} unpacks to more than {limit} bytes")
+    if index.plain and bytes_sha256(text) != index.plain.sha256:
+        raise RepositoryError("REPO_DIGEST_MISMATCH", f"{what} does not unpack to what Release lists")
+    return text
+
+
+def _unpacked(path: Path, suffix: str) -> IO[bytes]:
+    match suffix:
+        case ".xz":
+            return lzma.open(path)
+        case ".bz2":
+            return bz2.open(path)
+        case ".gz":
+            return cast(IO[bytes], gzip.open(path))  # a GzipFile is one in all but its stub's name
+        case _:
+            return path.open("rb")
+
+
+def write_solv_file(index: bytes, target: Path, architecture: str, what: str) -> None:
+    """Write an index in libsolv's form.
+
+    Args:
+        index: a Packages file, uncompressed.
+        target: file to write.
+        architecture: architecture that the packages are for.
+        what: repository and file, for messages.
+
+    Raises:
+        RepositoryError: REPO_MALFORMED.
+    """
+    pool = solv.Pool()
+    pool.setdisttype(solv.Pool.DISTTYPE_DEB)
+    pool.setarch(architecture)
+    repo = pool.add_repo("index")
+    with _opened(readable_for_libsolv(index, architecture)) as stream:
+        if not repo.add_debpackages(stream):
+            raise RepositoryError("REPO_MALFORMED", f"{what}: {pool.errstr}")
+    _annotate(pool, repo, scan_packages(index, what), what)
+    with target.open("wb") as file:
+        stream = solv.xfopen_fd("index.solv", file.fileno())
+        if not repo.write(stream) or not stream.close():
+            raise OSError(f"{target} can't be written")
+
+
+def readable_for_libsolv(index: bytes, architecture: str) -> bytes:
+    """Change an index where libsolv would read it otherwise than we need.
+
+    It does not know dependencies on our own architecture, such as `libstdc++-14-dev:amd64`. There is one architecture
+    in an image, so that saying it adds nothing; a foreign one stays, and can't be satisfied. And it keeps the longest
+    digest only, where the lock is made of SHA-256.
+    """
+    plain = re.sub(rb":%s(?=[ ,|\n])" % re.escape(architecture.encode()), b"", index)
+    return re.sub(rb"^SHA512:.*\n", b"", plain, flags=re.MULTILINE) if b"\nSHA512:" in plain else plain
+
+
+def _annotate(pool: Any, repo: Any, entries: Iterator[IndexEntry], what: str) -> None:
+    """Add to libsolv's packages what its reader leaves out; both readings must agree about which packages there are."""
+    source, source_version, essential, priority, mention = (
+        pool.str2id(key) for key in (SOURCE, SOURCE_VERSION, ESSENTIAL, PRIORITY, MENTION)
+    )
+    details = repo.add_repodata()
+    for package, entry in zip_longest(repo.solvables_iter(), entries):
+        if not package or not entry or (package.name, package.evr) != (entry.name, entry.version):
+            found = entry or package
+            raise RepositoryError("REPO_MALFORMED", f"{what}: the paragraph of {found.name} can be read in two ways")
+        number = package.id
+        details.set_num(number, solv.SOLVABLE_DOWNLOADSIZE, entry.size)
+        details.set_num(number, priority, entry.priority)
+        details.set_num(number, mention, package.nameid)
+        if entry.source != entry.name:
+            details.set_poolstr(number, source, entry.source)
+        if entry.source_version != entry.version:
+            details.set_poolstr(number, source_version, entry.source_version)
+        if entry.essential:
+            details.set_void(number, essential)
+    repo.internalize()
+
+
+@contextmanager
+def _opened(content: bytes) -> Iterator[Any]:
+    """Give bytes as a file of libsolv's; it is in memory only."""
+    descriptor = os.memfd_create("image-composer-index")
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        stream = solv.xfopen_fd("Packages", descriptor)
+        yield stream
+        stream.close()
+    finally:
+        os.close(descriptor)
