@@ -134,7 +134,9 @@ def test_a_killed_composer_takes_its_machine_with_it(disk: Disk) -> None:
         "    print(machine.pid, flush=True)\n"
         "    signal.pause()\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program, image], stdout=subprocess.PIPE) as composer:
+    scratch = {**os.environ, "TMPDIR": str(image.parent)}  # what is killed can't tidy up
+    command = [sys.executable, "-c", program, str(image)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=scratch) as composer:
         assert composer.stdout is not None
         machine = int(composer.stdout.readline())
         assert processes_of(image) == [machine]
