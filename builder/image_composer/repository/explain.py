@@ -65,23 +65,23 @@ def explain_versions(pool: PackagePool, unavailable: Mapping[str, Sequence[str]]
     )
 
 
-def explain_problems(pool: PackagePool, problems: Iterable[Any], requested: Sequence[Sequence[int]]) -> SolverError:
+def explain_problems(pool: PackagePool, problems: Iterable[Any], roots: Mapping[int, str]) -> SolverError:
     """Give the error for a request that libsolv found no solution for.
 
     Args:
         pool: the packages that can be had.
         problems: as libsolv's solver gives them.
-        requested: the packages that would do for each name asked for, the preferred first.
+        roots: the packages that would do for what has to be there, the preferred first, and why that has to be there:
+            `requested` or `essential`.
     """
-    findings: dict[str, str] = {}
+    findings: list[_Finding] = []
     for problem in problems:
-        for code, sentence in _Case.read(pool, problem, requested).findings():
-            findings.setdefault(sentence, code)
-        if not findings:
-            findings[str(problem)] = "SOLVE_CONFLICT"
-    codes = set(findings.values())
-    code = next(code for code in ("SOLVE_EXCLUDED", "SOLVE_UNSATISFIABLE", "SOLVE_CONFLICT") if code in codes)
-    lines = [*findings][:SHOWN]
+        found = _Case.read(pool, problem, roots).findings()
+        findings += found or [_Finding("SOLVE_CONFLICT", frozenset({str(problem)}), str(problem))]
+    codes = {finding.code for finding in findings}
+    code = next(code for code in HINTS if code in codes)
+    told = {finding.names: finding.sentence for finding in reversed(findings)}  # the first that was found of each
+    lines = [*told.values()][::-1][:SHOWN]
     return SolverError(
         code,
         "\n".join(["the packages asked for can't be had together:", *_indented(lines)]),

@@ -31,6 +31,16 @@ class Solution:
     """Names that were asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """Something that has to be there."""
+
+    packages: tuple[int, ...]
+    """The packages that would do, the preferred first."""
+
+    why: str
+
+
 def solve(pool: PackagePool, query: PackageQuery) -> Solution:
     """Find the packages that meet a query, with all that Debian calls Essential.
 
@@ -54,14 +64,11 @@ def solve(pool: PackagePool, query: PackageQuery) -> Solution:
     _check_essential(pool)
     allowed = _allowed(pool, wanted)
     essential = [name for name in pool.essential_names() if name not in allowed]
-    for name in essential:
-        allowed[name] = pool.versions(name)
-    order = [*essential, *wanted]
-    requested = [allowed[name][0] for name in order]
-    proposal = preferred(pool, requested, recommends=query.install_recommends)
-    found = _confirm(pool, proposal) or _search(
-        pool, [allowed[name] for name in order], len(essential), proposal, query
-    )
+    roots = [_Root(tuple(pool.versions(name)), "essential") for name in essential]
+    roots += [_Root(tuple(packages), "requested") for packages in allowed.values()]
+    preferences = [root.packages[0] for root in roots]
+    proposal = preferred(pool, preferences, recommends=query.install_recommends)
+    found = _confirm(pool, proposal) or _search(pool, roots, proposal, query)
     return Solution(tuple(sorted(found, key=pool.name)), frozenset(wanted))
 
 
@@ -120,28 +127,20 @@ def _confirm(pool: PackagePool, proposal: Sequence[int]) -> list[int] | None:
     return found if set(found) == set(proposal) else None
 
 
-def _search(
-    pool: PackagePool, roots: Sequence[Sequence[int]], essential: int, proposal: Sequence[int], query: PackageQuery
-) -> list[int]:
+def _search(pool: PackagePool, roots: Sequence[_Root], proposal: Sequence[int], query: PackageQuery) -> list[int]:
     """Let libsolv find a set, preferring what was proposed.
-
-    Args:
-        pool: the packages that can be had.
-        roots: the packages that would do for each name that has to be there, the essential ones coming first.
-        essential: how many of these are essential.
-        proposal: packages that are preferred.
-        query: what was asked for.
 
     Raises:
         SolverError: SOLVE_CONFLICT, SOLVE_EXCLUDED, SOLVE_UNSATISFIABLE.
     """
     install = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_ONE_OF
     favour = solv.Job.SOLVER_FAVOR | solv.Job.SOLVER_SOLVABLE
-    jobs = [pool.solv.Job(install, pool.solv.towhatprovides(list(packages))) for packages in roots]
+    jobs = [pool.solv.Job(install, pool.solv.towhatprovides(list(root.packages))) for root in roots]
     jobs += [pool.solv.Job(favour, package) for package in proposal]
     solver = pool.solv.Solver()
     solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 0 if query.install_recommends else 1)
     problems = solver.solve(jobs)
     if problems:
-        raise explain_problems(pool, problems, [list(packages) for packages in roots])
+        reasons = {package: root.why for root in roots for package in root.packages}
+        raise explain_problems(pool, problems, reasons)
     return [package.id for package in solver.transaction().newsolvables()]
