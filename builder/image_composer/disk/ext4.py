@@ -96,8 +96,9 @@ def make_ext4(tree: Path, image: Path, parameters: Ext4Parameters, usage: TreeUs
         env=environment,
         shown_as=f"debugfs -w -f - {image}  # settle the times of {len(used)} inodes",
     )
-    # debugfs ends with 0 whatever happened; its first line names its version.
-    complaints = done.stderr.decode("utf-8", "replace").splitlines()[1:]
+    # debugfs ends with 0 whatever happened; what it says beside its version is a complaint.
+    said = done.stderr.decode("utf-8", "replace").splitlines()
+    complaints = [line for line in said if line.strip() and not re.match(r"debugfs [0-9]", line)]
     if complaints:
         raise DiskError("DISK_EXT4_FAILED", f"debugfs could not finish {image}: {complaints[0]}")
 

@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from image_composer.digest import file_sha256
 from image_composer.disk.ext4 import Ext4Parameters, make_ext4, used_inodes
 from image_composer.disk.measure import measure_tree
 from image_composer.errors import DiskError, DiskTooSmallError
-from image_composer.run import Runner
+from image_composer.run import Completed, Runner
 from image_composer.settings import GIB, MIB
 from support.disks import EPOCH, IDENTITY, ext4_parameters, field, make_tree, say, settle_times
 
@@ -137,6 +138,28 @@ def test_a_tree_that_does_not_fit_is_the_user_s_error(tmp_path: Path, size: int,
         make_ext4(tree, tmp_path / "image", ext4_parameters(size), usage, tools=Runner())
     assert raised.value.code == "DISK_TOO_SMALL"
     assert "the partition root has" in raised.value.message
+
+
+class ElsewhereRunner:
+    """Runs debugfs on another image, which is not there."""
+
+    def run(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        shown_as: str | None = None,
+    ) -> Completed:
+        words = [*argv[:-1], "/nonexistent"] if argv[0] == "debugfs" else argv
+        return Runner().run(words, stdin=stdin, env=env, shown_as=shown_as)
+
+
+def test_what_debugfs_could_not_do_is_an_error_though_it_ends_with_success(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    with pytest.raises(DiskError, match="No such file") as raised:
+        make_ext4(tree, tmp_path / "image", ext4_parameters(32 * MIB), measure_tree(tree), tools=ElsewhereRunner())
+    assert raised.value.code == "DISK_EXT4_FAILED"
 
 
 @pytest.mark.skipif(shutil.which("resize2fs", path="/usr/sbin:/sbin") is None, reason="needs resize2fs")
