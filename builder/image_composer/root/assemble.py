@@ -120,8 +120,9 @@ class Assembler:
         return versions[-1]
 
     def _collect(self, kernel_version: str, boot_folder: Path) -> None:
-        """Bring the files that start the machine out of the root; nothing is followed that a package could have
-        put there, since they are copied out by a process that sees the root only.
+        """Bring the files that start the machine out of the root.
+
+        They are copied by a process that sees the root only, so no link in it can lead to a file of the host.
         """
         places = self.manifest.boot_files[self.spec.target.architecture]
         wanted = {

@@ -9,6 +9,7 @@ Formats: deb(5), deb-conffiles(5), deb-triggers(5); dpkg's database as dpkg 1.21
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import posixpath
@@ -59,10 +60,8 @@ def send(request: dict[str, Any]) -> dict[str, Any]:
 
 def close_quietly(descriptor: int) -> None:
     """Close a descriptor that may be closed already."""
-    try:
+    with contextlib.suppress(OSError):
         os.close(descriptor)
-    except OSError:
-        pass
 
 
 def send_part(path: str, part: str, pipe: IO[bytes]) -> None:

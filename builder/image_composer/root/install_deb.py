@@ -145,8 +145,9 @@ class DebInstaller:
         return answer
 
     def _prepare_accounts(self) -> None:
-        """Bring the accounts that every Debian has, which base-passwd makes when it is configured: scripts of other
-        packages that run before need them.
+        """Bring the accounts that every Debian has, and forbid services to start.
+
+        base-passwd makes the accounts when it is configured, but scripts of other packages run before that.
         """
         script = "cd /usr/share/base-passwd && for f in passwd group; do [ -e /etc/$f ] || cp $f.master /etc/$f; done"
         self.sandbox.run(["/bin/sh", "-c", script])

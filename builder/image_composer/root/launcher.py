@@ -285,7 +285,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
-    """Call mount(2); names both ends when it is refused."""
+    """Make a mount; names both ends when it is refused."""
     encoded = [None if text is None else text.encode() for text in (source, target, kind, options)]
     result = libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
     call(f"mount {source} ({kind or 'bind'})", result)

@@ -68,10 +68,7 @@ def parse(content: bytes, name: str) -> dict[str, Any]:
         text = content.decode()
     except UnicodeDecodeError as error:
         _malformed(name, f"is not UTF-8 text (byte {error.start})")
-    if text.lstrip().startswith("{"):
-        tree = _parse_json(text, name)
-    else:
-        tree = _parse_yaml(text, name)
+    tree = _parse_json(text, name) if text.lstrip().startswith("{") else _parse_yaml(text, name)
     if not isinstance(tree, dict):
         _malformed(name, "is empty" if tree is None else "must hold a mapping, not a list or a single value")
     return tree
@@ -144,22 +141,18 @@ def _collect(image: dict[str, Any], prefix: str) -> list[Problem]:
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    kind, context = detail["type"], detail.get("ctx", {})
-    given = detail["input"]
-    if kind == "extra_forbidden":
-        return "unknown field"
-    if kind == "missing":
-        return "is missing"
-    if kind == "value_error":
-        return str(context["error"])
-    if kind == "enum":
-        return f"must be {context['expected']}, not {given!r}"
-    if kind == "string_type" and isinstance(given, (int, float)):
-        return f'must be text; quote it: "{given}"'
-    if kind == "string_pattern_mismatch":
-        return f"{given!r} does not match {context['pattern']}"
-    message = detail["msg"]
-    return message[0].lower() + message[1:]
+    """Give the sentence that a user reads for one of pydantic's findings."""
+    kind, context, given = detail["type"], detail.get("ctx", {}), detail["input"]
+    number_for_text = kind == "string_type" and isinstance(given, (int, float))
+    sentences = {
+        "extra_forbidden": "unknown field",
+        "missing": "is missing",
+        "value_error": str(context.get("error")),
+        "enum": f"must be {context.get('expected')}, not {given!r}",
+        "string_pattern_mismatch": f"{given!r} does not match {context.get('pattern')}",
+        "string_type": f'must be text; quote it: "{given}"' if number_for_text else "must be text",
+    }
+    return sentences.get(kind, detail["msg"][0].lower() + detail["msg"][1:])
 
 
 def _code(detail: ErrorDetails) -> str:
@@ -190,12 +183,12 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]  # untyped in the stubs
             raise yaml.constructor.ConstructorError(None, None, "aliases are not supported", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]  # untyped in the stubs
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for number, key in enumerate(keys):
             if not isinstance(key, str):
                 message = f"the key {key!r} must be text"

@@ -95,8 +95,9 @@ def mirror_urls(
     os_release: Mapping[str, str],
     host_sources: Mapping[str, str],
 ) -> dict[str, str]:
-    """Give base URLs by archive that stand instead of the provider's: the spec's own before the machine's settings
-    before what the host's package manager uses.
+    """Give base URLs by archive that stand instead of the provider's.
+
+    The spec's own come before the machine's settings, and those before what the host's package manager uses.
     """
     host = provider.host_mirrors(os_release, host_sources) if settings.host_sources else {}
     return {**host, **settings.mirrors, **spec.mirrors}
