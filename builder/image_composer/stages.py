@@ -74,13 +74,12 @@ def run_stage(build: Build, stage: Stage) -> None:
         stage.run(build)
 
 
-def run_stages(build: Build, *, last: str = STAGES[-1].name) -> None:
-    """Run the stages in order, up to and with the last one asked for.
+def run_stages(build: Build, *, first: str = STAGES[0].name, last: str = STAGES[-1].name) -> None:
+    """Run the stages in order, from the first to the last one asked for.
 
     Raises:
         ComposerError: a stage failed.
     """
-    for stage in STAGES:
+    names = [stage.name for stage in STAGES]
+    for stage in STAGES[names.index(first) : names.index(last) + 1]:
         run_stage(build, stage)
-        if stage.name == last:
-            return

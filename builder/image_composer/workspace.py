@@ -47,6 +47,11 @@ class TreeSize(SpecModel):
 
     blocks: int
     inodes: int
+    mode: int = 0o755
+    """Permissions of its top folder."""
+
+    uid: int = 0
+    gid: int = 0
 
 
 class AssembledRoot(SpecModel):

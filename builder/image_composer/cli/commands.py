@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 from click.shell_completion import get_completion_class
 
+from image_composer.cli.memory import use_memory
 from image_composer.cli.session import Options, Session, new_build, run_session, with_document
 from image_composer.cli.workspaces import opened_workspace
 from image_composer.digest import pretty_json
@@ -29,7 +30,10 @@ def build(options: Options, document: Path, output: Path, lock: Path | None, wor
         with opened_workspace(workspace, session.settings.cache_dir) as opened:
             started = with_document(new_build(session, opened), document)
             current = replace(started, destination=output, given_lock=lock)
-            run_stages(current)
+            run_stages(current, last="fetch")
+            if workspace is None:
+                use_memory(opened, current.lock, session.reporter)
+            run_stages(current, first="assemble")
             current.store.trim()
         session.display.close()
         click.echo(summary(BuildResult.model_validate_json((output / RESULT_FILE).read_bytes()), output))

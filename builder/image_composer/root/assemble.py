@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from image_composer.disk.ext4_size import TreeUsage
 from image_composer.disk.identity import Identity
 from image_composer.disk.layout import filesystem_uuid
 from image_composer.errors import AssemblyError
@@ -36,8 +35,9 @@ class Assembled:
     """What is known of a finished root."""
 
     kernel_version: str
-    trees: Mapping[str, TreeUsage]
-    """What each partition with a mount point holds, by label."""
+    trees: Mapping[str, Mapping[str, int]]
+    """What each partition with a mount point holds, by label: `blocks` and `inodes` of its content, `mode`, `uid` and
+    `gid` of its top folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Assembler:
         for name in BOOT_FILES:
             take_file(self.sandbox.workspace / "exchange" / name, boot_folder / name)
 
-    def _seal(self) -> dict[str, TreeUsage]:
+    def _seal(self) -> dict[str, dict[str, int]]:
         """Move what belongs on other partitions to folders of their own, set all times and measure."""
         trees = {partition.label: partition for partition in self.partitions if partition.mount_point is not None}
         others = {label: p for label, p in trees.items() if p.mount_point != "/" and p.filesystem != "vfat"}
@@ -146,13 +146,13 @@ class Assembler:
         if mounts:
             self.sandbox.act("split", exchange=True, mounts=mounts)
         places = {label: f"{BARE_EXCHANGE}/tree-{label}" for label in others}
-        usages = {}
+        usages: dict[str, dict[str, int]] = {}
         if places:
             found = self.sandbox.act("seal", exchange=True, trees=list(places.values()), epoch=self.epoch)["trees"]
-            usages = {label: TreeUsage(**found[place]) for label, place in places.items()}
+            usages = {label: found[place] for label, place in places.items()}
         root = next(label for label, partition in trees.items() if partition.mount_point == "/")
         found = self.sandbox.act("seal", trees=["/"], epoch=self.epoch)["trees"]
-        return {**usages, root: TreeUsage(**found["/"])}
+        return {**usages, root: found["/"]}
 
 
 def tree_folder(workspace: Path, partition: Partition) -> Path:

@@ -139,19 +139,24 @@ def split(request: dict[str, Any]) -> dict[str, Any]:
     """Move what is below mount points to folders of their own, leaving the empty mount points behind."""
     for mount_point, folder in request["mounts"].items():
         Path(folder).mkdir(parents=True, exist_ok=True)
+        status = os.stat(mount_point)
+        os.chown(folder, status.st_uid, status.st_gid)
+        os.chmod(folder, status.st_mode & 0o7777)
         for entry in sorted(Path(mount_point).iterdir()):
             shutil.move(entry, Path(folder) / entry.name)
     return {}
 
 
 def seal(request: dict[str, Any]) -> dict[str, Any]:
-    """Set every time later than the given one to it, and tell what each tree will take up in a file system."""
+    """Set every time later than the given one to it; tell what each tree will take up, and who owns its top."""
     limit = request["epoch"] * 10**9
     found = {}
     for top in request["trees"]:
         seal_tree(top, limit)
         usage = measure_tree(Path(top))
-        found[top] = {"blocks": usage.blocks, "inodes": usage.inodes}
+        status = os.stat(top)
+        owner = {"mode": status.st_mode & 0o7777, "uid": status.st_uid, "gid": status.st_gid}
+        found[top] = {"blocks": usage.blocks, "inodes": usage.inodes, **owner}
     return {"trees": found}
 
 

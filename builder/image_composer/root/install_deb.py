@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from image_composer.errors import AssemblyError, ToolError
 from image_composer.report import Reporter
@@ -185,22 +185,31 @@ class DebInstaller:
                 raise AssemblyError("ASSEMBLE_NOT_DISJOINT", f"the essential packages overlap: {answer['refused']}")
         self._prepare_accounts()
         paths = [f"{PACKAGES}/{self.files[package.name].name}" for package in order]
-        self._dpkg("--force-depends", "--no-triggers", "--unpack", *paths)
+        self._dpkg("unpacking", "--force-depends", "--no-triggers", "--unpack", *paths)
 
     def _configure(self) -> None:
-        self.reporter.progress("configuring", 0, None, "packages")
-        self._dpkg("--configure", "-a")
-        self.sandbox.act("apply", operations=[operations.remove(POLICY)])
-
-    def _dpkg(self, *arguments: str) -> None:
         stub = self.sandbox.workspace / "nothing"
         stub.write_text("#!/bin/sh\nexit 0\n")
         stub.chmod(0o755)
-        configuring = "--configure" in arguments
-        shadows = dict.fromkeys(DELAYED_PROGRAMS, stub.name) if configuring else {}
-        done = self.sandbox.run(["dpkg", *arguments], env=ENVIRONMENT, shadows=shadows, check=False)
+        self._dpkg("configuring", "--configure", "-a", shadows=dict.fromkeys(DELAYED_PROGRAMS, stub.name))
+        self.sandbox.act("apply", operations=[operations.remove(POLICY)])
+
+    def _dpkg(self, doing: str, *arguments: str, shadows: Mapping[str, str] | None = None) -> None:
+        """Run dpkg, which tells how far it is by lines such as `processing: configure: libc6:amd64`."""
+        status_read, status_write = os.pipe()
+        with ThreadPoolExecutor(1) as pool, os.fdopen(status_read, errors="replace") as status:
+            watching = pool.submit(self._watch, doing, status)
+            argv = ["dpkg", "--status-fd", str(status_write), *arguments]
+            descriptors = [status_write]
+            done = self.sandbox.run(argv, env=ENVIRONMENT, shadows=shadows, check=False, descriptors=descriptors)
+            watching.result()
         if done.returncode != 0:
             raise package_failure(done)
+
+    def _watch(self, doing: str, status: TextIO) -> None:
+        total = len(self.lock.packages)
+        for number, line in enumerate(line for line in status if line.startswith("processing: ")):
+            self.reporter.progress(f"{doing} {line.split(':')[2].strip()}", min(number, total), total, "packages")
 
 
 def package_failure(done: Completed) -> AssemblyError | ToolError:

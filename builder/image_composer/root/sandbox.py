@@ -12,12 +12,11 @@ import json
 import os
 import platform
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from image_composer.errors import AssemblyError, SandboxError
 from image_composer.root.idmap import IdMap
@@ -89,7 +88,7 @@ class Sandbox:
         env: Mapping[str, str] | None = None,
         shadows: Mapping[str, str] | None = None,
         check: bool = True,
-        stdout: IO[bytes] | int = subprocess.PIPE,
+        descriptors: Sequence[int] = (),
     ) -> Completed:
         """Run a program of the root, with the root as its world.
 
@@ -98,7 +97,7 @@ class Sandbox:
             env: added to the environment.
             shadows: programs of the root (paths) covered by a stand-in of the workspace while this runs.
             check: raise when it fails.
-            stdout: where its output goes.
+            descriptors: handed over to it.
 
         Raises:
             SandboxError: SANDBOX_REFUSED.
@@ -109,7 +108,7 @@ class Sandbox:
         mounts = [*_system_mounts(), *shared, *covered]
         words = [str(word) for word in argv]
         plan = {"root": "root", "mounts": mounts, "argv": words}
-        return self._launch(plan, env, f"[in root] {shlex.join(words)}", check=check, stdout=stdout)
+        return self._launch(plan, env, f"[in root] {shlex.join(words)}", check=check, descriptors=descriptors)
 
     def act(
         self,
@@ -166,7 +165,6 @@ class Sandbox:
         *,
         check: bool = True,
         stdin: bytes | None = None,
-        stdout: IO[bytes] | int = subprocess.PIPE,
         descriptors: Sequence[int] = (),
     ) -> Completed:
         full = {
@@ -187,7 +185,6 @@ class Sandbox:
             stdin=stdin,
             check=False,
             shown_as=shown,
-            stdout=stdout,
             hand_over=[descriptor, *descriptors],
         )
         _check_refusal(done)

@@ -39,6 +39,6 @@ def assemble_root(build: Build) -> None:
         reporter=build.reporter,
     )
     assembled = assembler.assemble(workspace.boot)
-    trees = {label: TreeSize(blocks=usage.blocks, inodes=usage.inodes) for label, usage in assembled.trees.items()}
+    trees = {label: TreeSize(**tree) for label, tree in assembled.trees.items()}
     result = AssembledRoot(kernel_version=assembled.kernel_version, epoch=epoch, trees=trees)
     workspace.write(workspace.assembled, result)

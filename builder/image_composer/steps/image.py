@@ -19,7 +19,7 @@ from image_composer.spec.base import parse_size
 from image_composer.spec.image import Architecture, Filesystem, PartitionType
 from image_composer.steps.assemble import sandbox
 from image_composer.steps.build import Build
-from image_composer.workspace import AssembledRoot, FinishedImages
+from image_composer.workspace import AssembledRoot, FinishedImages, TreeSize
 
 REMOVABLE_LOADER = {Architecture.X86_64: "BOOTX64.EFI", Architecture.AARCH64: "BOOTAA64.EFI"}
 """Name by which firmware finds a boot loader on a disk it knows nothing of (UEFI specification, 3.5.1.1)."""
@@ -54,7 +54,7 @@ def make_images(build: Build) -> None:
     )
     files = esp_files(build, uki)
     layout = plan_disk(build, assembled, files)
-    disk = workspace.parts / "disk.raw"
+    disk = workspace.images.with_name("disk.raw")  # where the outputs are, so that they can share its blocks
     tools: ToolRunner = build.runner
     write_disk(layout, make_partitions(build, assembled, layout, files), disk, tools=tools)
     names = []
@@ -123,11 +123,10 @@ def make_partitions(
             parameters = FatParameters(planned.size, planned.filesystem_uuid, planned.filesystem_label, assembled.epoch)
             make_fat(files, image, parameters, tools=build.runner)
             return image
-        tree = assembled.trees.get(planned.label)
-        folder = tree_folder(build.workspace.folder, planned.partition) if tree else empty
-        usage = ext4_size.TreeUsage(tree.blocks, tree.inodes) if tree else ext4_size.TreeUsage(1, 1)
+        tree = assembled.trees.get(planned.label, TreeSize(blocks=1, inodes=1))
+        is_mounted = planned.label in assembled.trees
         ext4.make_ext4(
-            folder,
+            tree_folder(build.workspace.folder, planned.partition) if is_mounted else empty,
             image,
             ext4.Ext4Parameters(
                 size=planned.size,
@@ -135,8 +134,10 @@ def make_partitions(
                 hash_seed=build.identity.hash_seed(planned.label),
                 label=planned.filesystem_label,
                 epoch=assembled.epoch,
+                root_mode=tree.mode,
+                root_owner=(tree.uid, tree.gid),
             ),
-            usage,
+            ext4_size.TreeUsage(tree.blocks, tree.inodes),
             tools=box.tools(),
         )
         return image
