@@ -196,6 +196,9 @@ class _Case:
         return _Finding("SOLVE_UNSATISFIABLE", names, f"{chain}, which no repository has{there}")
 
     def _explain_conflict(self, way: Sequence[_Step], other_way: Sequence[_Step], *, same: bool) -> _Finding:
+        if same:  # which of two versions is the first says nothing: tell them as they were asked for
+            order = list(self.roots)
+            way, other_way = sorted((way, other_way), key=lambda steps: order.index(steps[0].package))
         one, other = way[-1].package, other_way[-1].package
         chains = [self._told(steps) for steps in (way, other_way) if len(steps) > 1]
         if same:

@@ -141,9 +141,7 @@ def check_lock(lock: Lock, target: Target, request_digest: str) -> None:
     pairs = [(name, getattr(lock.target, name), getattr(target, name)) for name in Target.model_fields]
     differing = [f"it is for {name} {locked}, not {asked}" for name, locked, asked in pairs if locked != asked]
     if not differing and lock.request_digest != request_digest:
-        differing.append(
-            "the packages, repositories or exclusions asked for, or the distribution's own, have changed since it was made"
-        )
+        differing.append("the packages, repositories or exclusions that are asked for have changed since it was made")
     if differing:
         raise LockError(
             "LOCK_MISMATCH",

@@ -6,7 +6,6 @@ thousands, and few of them are looked at.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -17,10 +16,21 @@ from typing import Any
 import solv
 
 from image_composer.errors import StoreError
-from image_composer.repository.solvfile import ESSENTIAL, MENTION, PRIORITY, SOURCE, SOURCE_VERSION
+from image_composer.repository.relations import Dependency, Relation, parse_dependencies
+from image_composer.repository.solvfile import (
+    DEPENDS,
+    ESSENTIAL,
+    KEYS,
+    MENTION,
+    PRIORITY,
+    RECOMMENDS,
+    SOURCE,
+    SOURCE_VERSION,
+    SUGGESTS,
+)
 from image_composer.repository.sources import RepositorySource
 
-RELATIONS: Mapping[str, int] = {
+OPERATORS: Mapping[str, int] = {
     ">=": solv.REL_GT | solv.REL_EQ,
     "<=": solv.REL_LT | solv.REL_EQ,
     "=": solv.REL_EQ,
@@ -29,7 +39,7 @@ RELATIONS: Mapping[str, int] = {
     ">": solv.REL_GT,
     "<": solv.REL_LT,
 }
-"""Version relations as libsolv writes them."""
+"""Version operators in libsolv's terms; it takes the deprecated `<` and `>` for strict, and so do we."""
 
 
 class Barred(Enum):
@@ -48,9 +58,8 @@ class Need:
     """One thing that a package depends on or recommends."""
 
     text: str
-    """As its repository says it, for example `debconf >= 0.5 | debconf-2.0`."""
+    """As its repository says it, for example `debconf (>= 0.5) | debconf-2.0`."""
 
-    required: bool
     choices: tuple[int, ...]
     """Candidates that would meet it, in the order in which apt would try them."""
 
@@ -90,10 +99,10 @@ class PackagePool:
         self._sources: dict[int, RepositorySource] = {}
         self._selected: dict[str, int] = {}
         self._candidates: dict[int, int | None] = {}
-        self._alternatives: dict[int, tuple[tuple[int, ...], frozenset[int]]] = {}
-        self._needs: dict[tuple[int, bool], Sequence[Need]] = {}
+        self._needs: dict[tuple[int, str], Sequence[Need]] = {}
+        self._known_needs: dict[str, Need] = {}  # by text: most are shared by many packages
         self._foes: dict[int, frozenset[int]] = {}
-        self._key = {key: self.solv.str2id(key) for key in (SOURCE, SOURCE_VERSION, ESSENTIAL, PRIORITY, MENTION)}
+        self._key = {key: self.solv.str2id(key) for key in KEYS}
 
     def add(self, source: RepositorySource, file: Path) -> None:
         """Add an index in libsolv's form; of repositories with equal priority the one added first is preferred.
@@ -172,24 +181,17 @@ class PackagePool:
         marked = self._marked_essential()
         return sorted({self.name(package) for package in marked if self.barred.get(package) is Barred.EXCLUDED})
 
-    def needs(self, package: int, *, recommends: bool) -> Sequence[Need]:
-        """Give what a package depends on, and what it recommends if that counts, in apt's order."""
-        found = self._needs.get((package, recommends))
-        if found is None:
-            at = self._at(package)
-            required = [  # 1 and -1: libsolv's markers for Pre-Depends and Depends
-                *at.lookup_idarray(solv.SOLVABLE_REQUIRES, 1),
-                *at.lookup_idarray(solv.SOLVABLE_REQUIRES, -1),
-            ]
-            weak = at.lookup_idarray(solv.SOLVABLE_RECOMMENDS) if recommends else []
-            found = [self._need(dep, required=True) for dep in required]
-            found += [self._need(dep, required=False) for dep in weak]
-            self._needs[package, recommends] = found
-        return found
+    def needs(self, package: int) -> Sequence[Need]:
+        """Give what a package depends on, in the order in which apt looks at it."""
+        return self._read_needs(package, DEPENDS)
+
+    def recommendations(self, package: int) -> Sequence[Need]:
+        """Give what a package recommends."""
+        return self._read_needs(package, RECOMMENDS)
 
     def suggestions(self, package: int) -> Sequence[Need]:
         """Give what a package suggests."""
-        return [self._need(dep, required=False) for dep in self._at(package).lookup_idarray(solv.SOLVABLE_SUGGESTS)]
+        return self._read_needs(package, SUGGESTS)
 
     def foes(self, package: int) -> frozenset[int]:
         """Give the packages that a package can't be installed with, as far as it says so itself."""
@@ -264,26 +266,33 @@ class PackagePool:
             self._candidates[name] = best[0] if best else None
         return self._candidates[name]
 
-    def _need(self, dep: int, *, required: bool) -> Need:
-        text = self.solv.dep2str(dep)
-        if dep not in self._alternatives:
-            choices: list[int] = []
-            for alternative in text.split(" | "):
-                choices += self._in_order(*self._relation(alternative))
-            met_by = frozenset(package.id for package in self.solv.whatprovides(dep))
-            self._alternatives[dep] = (tuple(dict.fromkeys(choices)), met_by)
-        return Need(text, required, *self._alternatives[dep])
+    def _read_needs(self, package: int, field: str) -> Sequence[Need]:
+        if (package, field) not in self._needs:
+            text = self._at(package).lookup_str(self._key[field]) or ""
+            self._needs[package, field] = [self._need(dependency) for dependency in parse_dependencies(text)]
+        return self._needs[package, field]
 
-    def _relation(self, text: str) -> tuple[int, int]:
-        """Give the name that a single dependency is about and the dependency itself, as libsolv's ids."""
-        match = re.fullmatch(r"(\S+?)(:any)?(?: (\S+) (\S+))?", text)
-        assert match is not None, text
-        name = dep = self.solv.str2id(match[1])
-        if match[2]:
+    def _need(self, dependency: Dependency) -> Need:
+        found = self._known_needs.get(dependency.text)
+        if found is None:
+            choices: dict[int, None] = {}
+            met_by: set[int] = set()
+            for relation in dependency.alternatives:
+                name = self.solv.str2id(relation.name)
+                dep = self._dep(relation, name)
+                choices.update(dict.fromkeys(self._in_order(name, dep)))
+                met_by.update(package.id for package in self.solv.whatprovides(dep))
+            found = Need(dependency.text, tuple(choices), frozenset(met_by))
+            self._known_needs[dependency.text] = found
+        return found
+
+    def _dep(self, relation: Relation, name: int) -> int:
+        dep = name
+        if relation.any_architecture:
             dep = self.solv.rel2id(dep, solv.ARCH_ANY, solv.REL_MULTIARCH)
-        if match[3]:
-            dep = self.solv.rel2id(dep, self.solv.str2id(match[4]), RELATIONS[match[3]])
-        return name, dep
+        if relation.operator:
+            dep = self.solv.rel2id(dep, self.solv.str2id(relation.version), OPERATORS[relation.operator])
+        return int(dep)
 
     def _in_order(self, name: int, dep: int) -> list[int]:
         """Give the candidates that satisfy a dependency, the one that apt would try first coming first.

@@ -56,7 +56,11 @@ class _Walk:
         pending = list(kept)
         while pending:
             package = pending.pop()
-            needs = [*self._pool.needs(package, recommends=True), *self._pool.suggestions(package)]
+            needs = [
+                *self._pool.needs(package),
+                *self._pool.recommendations(package),
+                *self._pool.suggestions(package),
+            ]
             for found in {found for need in needs for found in need.met_by & self._chosen.keys()} - kept.keys():
                 kept[found] = None
                 pending.append(found)
@@ -85,17 +89,20 @@ class _Walk:
     def _meet_needs(self, package: int) -> bool:
         self._open.add(package)
         try:
-            return all(
-                self._meet(need, settle=package in self._settled) or not need.required
-                for need in self._pool.needs(package, recommends=self._recommends)
-            )
+            settled = package in self._settled
+            for need in self._pool.needs(package):
+                if not self._meet(need, settle=settled):
+                    return False
+            for need in self._pool.recommendations(package) if self._recommends else ():
+                self._meet(need, settle=False)
+            return True
         finally:
             self._open.discard(package)
 
     def _meet(self, need: Need, *, settle: bool) -> bool:
         """Meet a need by what is chosen, or by the first choice that works."""
         choices = [package for package in need.choices if package not in self._failed]
-        only = settle and need.required and len(choices) == 1
+        only = settle and len(choices) == 1
         if need.met_by.isdisjoint(self._chosen):
             return any(self._choose(package, settle=only) for package in choices)
         if only and choices[0] in self._chosen and choices[0] not in self._settled:

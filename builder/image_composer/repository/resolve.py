@@ -125,12 +125,7 @@ def _packages(pool: PackagePool, solution: Solution) -> list[LockedPackage]:
             pool.facts(package),
             requested=pool.name(package) in solution.requested,
             depends=sorted(
-                {
-                    pool.name(found)
-                    for need in pool.needs(package, recommends=False)
-                    for found in need.met_by & chosen
-                    if found != package
-                }
+                {pool.name(found) for need in pool.needs(package) for found in need.met_by & chosen if found != package}
             ),
         )
         for package in solution.packages

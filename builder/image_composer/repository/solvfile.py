@@ -1,7 +1,7 @@
 """Indexes in libsolv's own binary form, which loads several times faster than the text it is made from.
 
-Such a file is kept in the store by the digest of the index it comes from. It carries what the lock needs and libsolv's
-reader of deb indexes leaves out: size, source version, Essential and Priority.
+Such a file is kept in the store by the digest of the index it comes from. It carries what we need and libsolv leaves
+out: its reader of deb indexes skips size, source version, Essential and Priority, its writer sorts dependencies.
 """
 
 from __future__ import annotations
@@ -36,10 +36,16 @@ LARGEST_INDEX = 1024 * 1024 * 1024
 
 SOURCE = "image-composer:source"
 SOURCE_VERSION = "image-composer:source-version"
+DEPENDS = "image-composer:depends"
+RECOMMENDS = "image-composer:recommends"
+SUGGESTS = "image-composer:suggests"
 ESSENTIAL = "image-composer:essential"
 PRIORITY = "image-composer:priority"
 MENTION = "image-composer:mention"
 """Order in which the index first mentions a package's name: apt's last resort among equal providers."""
+
+KEYS = (SOURCE, SOURCE_VERSION, DEPENDS, RECOMMENDS, SUGGESTS, ESSENTIAL, PRIORITY, MENTION)
+"""Names of our own among libsolv's; what they hold is described by packages.py."""
 
 
 def solv_files(repository: VerifiedRepository, *, store: ContentStore, downloader: Downloader) -> Sequence[Path]:
@@ -121,7 +127,8 @@ def write_solv_file(index: bytes, target: Path, architecture: str, what: str) ->
     pool.setdisttype(solv.Pool.DISTTYPE_DEB)
     pool.setarch(architecture)
     repo = pool.add_repo("index")
-    with _opened(readable_for_libsolv(index, architecture)) as stream:
+    index = readable_for_libsolv(index, architecture)
+    with _opened(index) as stream:
         if not repo.add_debpackages(stream):
             raise RepositoryError("REPO_MALFORMED", f"{what}: {pool.errstr}")
     _annotate(pool, repo, scan_packages(index, what), what)
@@ -144,9 +151,7 @@ def readable_for_libsolv(index: bytes, architecture: str) -> bytes:
 
 def _annotate(pool: Any, repo: Any, entries: Iterator[IndexEntry], what: str) -> None:
     """Add to libsolv's packages what its reader leaves out; both readings must agree about which packages there are."""
-    source, source_version, essential, priority, mention = (
-        pool.str2id(key) for key in (SOURCE, SOURCE_VERSION, ESSENTIAL, PRIORITY, MENTION)
-    )
+    key = {name: pool.str2id(name) for name in KEYS}
     details = repo.add_repodata()
     for package, entry in zip_longest(repo.solvables_iter(), entries):
         if not package or not entry or (package.name, package.evr) != (entry.name, entry.version):
@@ -154,14 +159,17 @@ def _annotate(pool: Any, repo: Any, entries: Iterator[IndexEntry], what: str) ->
             raise RepositoryError("REPO_MALFORMED", f"{what}: the paragraph of {found.name} can be read in two ways")
         number = package.id
         details.set_num(number, solv.SOLVABLE_DOWNLOADSIZE, entry.size)
-        details.set_num(number, priority, entry.priority)
-        details.set_num(number, mention, package.nameid)
+        details.set_num(number, key[PRIORITY], entry.priority)
+        details.set_num(number, key[MENTION], package.nameid)
         if entry.source != entry.name:
-            details.set_poolstr(number, source, entry.source)
+            details.set_poolstr(number, key[SOURCE], entry.source)
         if entry.source_version != entry.version:
-            details.set_poolstr(number, source_version, entry.source_version)
+            details.set_poolstr(number, key[SOURCE_VERSION], entry.source_version)
         if entry.essential:
-            details.set_void(number, essential)
+            details.set_void(number, key[ESSENTIAL])
+        for name, text in ((DEPENDS, entry.depends), (RECOMMENDS, entry.recommends), (SUGGESTS, entry.suggests)):
+            if text:
+                details.set_str(number, key[name], text)
     repo.internalize()
 
 
