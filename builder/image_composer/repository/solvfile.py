@@ -28,7 +28,7 @@ from image_composer.repository.release import PackageIndex
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader
 
-FORM = 1
+FORM = 2
 """Counted up whenever what these files carry changes, so that older ones in a store are left alone."""
 
 LARGEST_INDEX = 1024 * 1024 * 1024
