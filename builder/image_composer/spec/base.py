@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from image_composer.spec.credentials import check_password_hash, check_ssh_key
 from image_composer.spec.packages import check_package_request
+
+
+def check_no_dots(path: str) -> str:
+    """Give a path back that leads where it says.
+
+    Raises:
+        ValueError: with the sentence for the user.
+    """
+    if {".", ".."} & set(path.split("/")):
+        raise ValueError("must not hold '.' or '..' between slashes")
+    return path
 
 
 class SpecModel(BaseModel):
@@ -24,8 +35,15 @@ class SpecModel(BaseModel):
         frozen=True,
         use_attribute_docstrings=True,
         str_strip_whitespace=False,
+        hide_input_in_errors=True,  # it may be a password hash
     )
 
+
+Flag = Annotated[bool, Field(strict=True)]
+"""True or false, and not `"yes"`: what is read here and what a cluster accepts must be the same."""
+
+Number = Annotated[int, Field(strict=True)]
+"""A whole number, and no text or fraction that stands for one."""
 
 ImageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
 """Lower-case letters, digits, dots and dashes; becomes part of file names, object keys and labels."""
@@ -55,9 +73,11 @@ Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[!-~]{1,2000}$
 """An absolute URL without spaces."""
 
 AbsolutePath = Annotated[
-    str, StringConstraints(pattern=r"^/([A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*)?$", max_length=255)
+    str,
+    StringConstraints(pattern=r"^/([A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*)?$", max_length=255),
+    AfterValidator(check_no_dots),
 ]
-"""A path in the image, without `//` or a slash at its end."""
+"""A path in the image, without `//`, `.`, `..` or a slash at its end."""
 
 UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 """A user's or group's name as useradd accepts it everywhere."""

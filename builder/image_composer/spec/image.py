@@ -10,10 +10,12 @@ from pydantic import Field, StringConstraints
 from image_composer.spec.base import (
     AbsolutePath,
     ByteSize,
+    Flag,
     HostName,
     ImageName,
     ImageVersion,
     KernelArgument,
+    Number,
     PackageName,
     PackageRequest,
     PasswordHash,
@@ -77,7 +79,7 @@ class Repository(SpecModel):
     key: Annotated[str, StringConstraints(max_length=65536)]
     """OpenPGP public keys that may sign the repository's metadata, ASCII-armoured."""
 
-    priority: int = Field(default=500, ge=1, le=1000)
+    priority: Number = Field(default=500, ge=1, le=1000)
     """Higher wins, whatever the versions; the distribution's own repositories have 500."""
 
     packages: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+._*?-]{1,128}$")]] = Field(
@@ -109,7 +111,7 @@ class User(SpecModel):
     groups: list[UserName] = Field(default_factory=list, max_length=64)
     """Further groups; one that no package brings is created."""
 
-    uid: int | None = Field(default=None, ge=1000, le=59999)
+    uid: Number | None = Field(default=None, ge=1000, le=59999)
     """User id; the next free one from 1000 when absent."""
 
     shell: AbsolutePath | None = None
@@ -161,7 +163,7 @@ class Partition(SpecModel):
     mount_options: Annotated[str, StringConstraints(pattern=r"^[a-z0-9=,._-]{1,128}$")] = "defaults"
     """Options for fstab."""
 
-    grow: bool = False
+    grow: Flag = False
     """Whether it grows to the end of the device at boot; only the last one can."""
 
 
@@ -223,7 +225,7 @@ class ImageSpec(SpecModel):
     exclude_packages: list[PackageName] = Field(default_factory=list, max_length=1024)
     """Packages that must not be in the image; an error when something needs one."""
 
-    install_recommends: bool = False
+    install_recommends: Flag = False
     """Whether recommended packages are installed too."""
 
     kernel: Kernel = Field(default_factory=Kernel)
@@ -254,6 +256,6 @@ class ImageSpec(SpecModel):
     )
     """Files that the build delivers."""
 
-    source_date_epoch: int | None = Field(default=None, ge=315532800, le=4102444800)
+    source_date_epoch: Number | None = Field(default=None, ge=315532800, le=4102444800)
     """Seconds since 1970 that all times in the image are set to, from 1980 (where FAT begins) to 2100; when
     absent, the time that the newest of the packages was built for."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Finding = tuple[str, str]
 """Path below the spec, and the sentence."""
 
+NEVER_MOUNTED = frozenset({"dev", "etc", "proc", "run", "sys"})
+"""Folders of the root that the running system mounts itself, or reads before it mounts anything."""
+
 Rule = Callable[[ImageSpec], Iterator[Finding]]
 
 
@@ -119,6 +122,9 @@ def _partitions(spec: ImageSpec) -> Iterator[Finding]:
             yield f"{path}.filesystem", "must be vfat on the EFI system partition, and only there"
         if (partition.type is PartitionType.ROOT) != (partition.mount_point == "/"):
             yield f"{path}.mountPoint", "must be / on the root partition, and only there"
+        top = (partition.mount_point or "").split("/")[1:2]
+        if set(top) & NEVER_MOUNTED:
+            yield f"{path}.mountPoint", f"nothing can be mounted at or below /{top[0]}"
         if partition.grow and number != len(partitions) - 1:
             yield f"{path}.grow", "only the last partition can grow"
         if partition.grow and is_vfat:

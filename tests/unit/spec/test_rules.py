@@ -1,0 +1,160 @@
+"""Rules that span fields: each is broken by itself, and named with its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from image_composer.provider import Manifest, load_providers
+from image_composer.spec.rules import spec_problems, target_problems
+from support.specs import PARTITIONS, SHA512_HASH, bare, image_spec, problems, read
+
+ESP, ROOT = PARTITIONS
+KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n..."
+
+
+def repository(**changes: Any) -> dict[str, Any]:
+    return {"id": "mine", "url": "https://example.org/deb", "suite": "stable", "key": KEY, **changes}
+
+
+def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
+    return {"disk": {"partitions": list(partitions)}}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"packages": ["curl", "curl"]},
+        {"packages": ["curl=1", "curl=1"], "excludePackages": ["nano"]},
+        {"kernel": {"commandLine": ["rootwait", "rootflags=x", "quiet"]}},
+        {"repositories": [repository(), repository(id="other")]},
+        {"users": [{"name": "root", "passwordHash": SHA512_HASH, "sudo": "password"}]},
+        {"users": [{"name": "a", "uid": 1000}, {"name": "b", "uid": 1001}, {"name": "c"}, {"name": "d"}]},
+        {"outputs": [{"format": "raw"}, {"format": "raw", "compression": "zstd"}]},
+        disk(ESP, {**ROOT, "grow": True}),
+        disk(
+            {**ESP, "mountPoint": None},
+            ROOT,
+            {"label": "a", "type": "linux", "filesystem": "ext4"},
+            {"label": "b", "type": "linux", "filesystem": "ext4"},
+            {"label": "home", "type": "home", "filesystem": "ext4", "mountPoint": "/home", "grow": True},
+        ),
+    ],
+)
+def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
+    read(bare(**fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"packages": ["curl", "curl=1"]}, ["packages[1]: curl is asked for twice, with different versions"]),
+        ({"packages": ["curl=2", "vim", "curl=1"]}, ["packages[2]: curl is asked for twice, with different versions"]),
+        (
+            {"packages": ["curl=1"], "excludePackages": ["nano", "curl"]},
+            ["excludePackages[1]: curl is excluded, but the spec asks for it"],
+        ),
+        (
+            {"kernel": {"package": "linux"}, "excludePackages": ["linux"]},
+            ["excludePackages[0]: linux is excluded, but the spec asks for it"],
+        ),
+        (
+            {"kernel": {"commandLine": ["root=/dev/sda", "quiet", "initrd=x"]}},
+            [
+                "kernel.commandLine[0]: root= is set by the composer",
+                "kernel.commandLine[2]: initrd= is set by the composer",
+            ],
+        ),
+        ({"repositories": [repository(), repository()]}, ["repositories: id 'mine' is there 2 times"]),
+        ({"repositories": [repository(suite=None)]}, ["repositories[0].suite: is missing"]),
+        (
+            {"repositories": [repository(key="0xDEADBEEF")]},
+            ["repositories[0].key: must be an ASCII-armoured OpenPGP public key"],
+        ),
+        ({"users": [{"name": "a"}, {"name": "a"}]}, ["users: name 'a' is there 2 times"]),
+        (
+            {"users": [{"name": "a", "uid": 1000}, {"name": "b", "uid": 1000}]},
+            ["users: uid 1000 is there 2 times"],
+        ),
+        ({"users": [{"name": "root", "uid": 1000}]}, ["users[0]: uid and home of root can't be changed"]),
+        ({"users": [{"name": "root", "home": "/home/root"}]}, ["users[0]: uid and home of root can't be changed"]),
+        (
+            {"users": [{"name": "a", "sudo": "password"}]},
+            ["users[0].sudo: asks for a password, but the user has none; give passwordHash or 'passwordless'"],
+        ),
+        ({"outputs": [{"format": "raw"}, {"format": "raw", "compression": "none"}]}, ["outputs[1]: is there twice"]),
+        ({"mutability": "immutable"}, ["mutability: 'immutable' is not supported yet; use 'mutable'"]),
+        (disk(ROOT), ["disk.partitions: must hold an EFI system partition (type esp) exactly once, not 0 times"]),
+        (disk(ESP), ["disk.partitions: must hold a root partition (type root) exactly once, not 0 times"]),
+        (
+            disk(ESP, ROOT, {"label": "root", "type": "linux", "filesystem": "ext4"}),
+            ["disk.partitions: label 'root' is there 2 times"],
+        ),
+        (
+            disk(ESP, ROOT, {"label": "x", "type": "linux", "filesystem": "ext4", "mountPoint": "/boot/efi"}),
+            ["disk.partitions: mountPoint '/boot/efi' is there 2 times"],
+        ),
+        (
+            disk({**ESP, "filesystem": "ext4"}, ROOT),
+            ["disk.partitions[0].filesystem: must be vfat on the EFI system partition, and only there"],
+        ),
+        (
+            disk(ESP, ROOT, {"label": "x", "type": "linux", "filesystem": "vfat"}),
+            ["disk.partitions[2].filesystem: must be vfat on the EFI system partition, and only there"],
+        ),
+        (
+            disk(ESP, {**ROOT, "mountPoint": None}),
+            ["disk.partitions[1].mountPoint: must be / on the root partition, and only there"],
+        ),
+        (
+            disk(ESP, ROOT, {"label": "x", "type": "linux", "filesystem": "ext4", "mountPoint": "/etc/ssh"}),
+            ["disk.partitions[2].mountPoint: nothing can be mounted at or below /etc"],
+        ),
+        (
+            disk(ESP, {**ROOT, "grow": True}, {"label": "x", "type": "linux", "filesystem": "ext4"}),
+            ["disk.partitions[1].grow: only the last partition can grow"],
+        ),
+        (disk(ROOT, {**ESP, "grow": True}), ["disk.partitions[1].grow: vfat can't grow"]),
+    ],
+)
+def test_each_rule_names_what_breaks_it(fields: dict[str, Any], expected: list[str]) -> None:
+    assert problems(bare(**fields)) == expected
+
+
+def test_rules_about_fields_that_are_wrong_themselves_are_left_out() -> None:
+    spec = image_spec(users=[{"name": "a"}, {"name": "a"}], mutability="immutable")
+    found = spec_problems(spec, "spec.image", frozenset({"users"}))
+    assert [problem.path for problem in found] == ["spec.image.mutability"]
+
+
+@pytest.fixture(scope="module")
+def debian() -> Manifest:
+    return load_providers()["debian"].manifest("12")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, []),
+        ({"mirrors": {"debian": "https://example.org"}}, []),
+        (
+            {"mirrors": {"ubuntu": "https://example.org"}},
+            ["image.mirrors.ubuntu: Debian 12 (bookworm) has no archive of that name; known: debian, debian-security"],
+        ),
+        (
+            {"repositories": [repository(id="debian-12")]},
+            ["image.repositories[0].id: debian-12 is the name of one of the distribution's own"],
+        ),
+    ],
+)
+def test_what_the_target_can_not_do_is_named(debian: Manifest, fields: dict[str, Any], expected: list[str]) -> None:
+    assert [str(problem) for problem in target_problems(image_spec(**fields), debian, "image")] == expected
+
+
+def test_file_systems_that_the_target_does_not_know_are_named(debian: Manifest) -> None:
+    poor = debian.model_copy(update={"filesystems": ["vfat"]})
+    found = target_problems(image_spec(**disk(ESP, ROOT)), poor, "")
+    assert [str(problem) for problem in found] == [
+        "disk.partitions[1].filesystem: Debian 12 (bookworm) can't mount it; known: vfat"
+    ]
