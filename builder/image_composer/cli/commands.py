@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +18,7 @@ from image_composer.evidence.result import RESULT_FILE, BuildResult
 from image_composer.provider import load_providers
 from image_composer.repository.lock import read_lock
 from image_composer.spec.base import format_size
+from image_composer.spec.reference import reference_markdown
 from image_composer.spec.schema import image_schema
 from image_composer.stages import STAGES, run_stage, run_stages
 
@@ -95,9 +95,13 @@ def diff(options: Options, old: Path, new: Path, *, as_json: bool) -> NoReturn:
     run_session(options, body)
 
 
-def schema(options: Options) -> NoReturn:
-    """Print the JSON Schema."""
-    run_session(options, lambda _: click.echo(json.dumps(image_schema(), indent=2)))
+def schema(options: Options, *, markdown: bool) -> NoReturn:
+    """Print the JSON Schema, or the reference page."""
+
+    def body(_: Session) -> None:
+        click.echo(reference_markdown() if markdown else pretty_json(image_schema()), nl=False)
+
+    run_session(options, body)
 
 
 def providers(options: Options, *, as_json: bool) -> NoReturn:

@@ -104,10 +104,11 @@ def diff(options: Options, old: Path, new: Path, *, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--markdown", is_flag=True, help="Print the reference page for people instead.")
 @click.pass_obj
-def schema(options: Options) -> None:
+def schema(options: Options, *, markdown: bool) -> None:
     """Print the JSON Schema (2020-12) of the spec."""
-    commands.schema(options)
+    commands.schema(options, markdown=markdown)
 
 
 @cli.command()

@@ -115,10 +115,10 @@ class User(SpecModel):
     """User id; the next free one from 1000 when absent."""
 
     shell: AbsolutePath | None = None
-    """Login shell; /bin/bash when absent."""
+    """Login shell; `/bin/bash` when absent."""
 
     home: AbsolutePath | None = None
-    """Home folder; /home/<name> when absent."""
+    """Home folder; `/home/<name>` when absent."""
 
     sudo: Sudo = Sudo.NONE
     """Whether the user may run everything with sudo; brings the package."""
@@ -249,7 +249,7 @@ class ImageSpec(SpecModel):
     """Size and layout of the disk."""
 
     mutability: Mutability = Mutability.MUTABLE
-    """Whether the running system can change its own files."""
+    """Whether the running system can change its own files; only `mutable` can be built so far."""
 
     outputs: list[Output] = Field(
         default_factory=lambda: [Output(format=OutputFormat.RAW)], min_length=1, max_length=16

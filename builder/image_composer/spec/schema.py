@@ -13,17 +13,17 @@ IDENTIFIER = "https://imagecomposer.dev/schema/v1alpha1/image.json"
 def image_schema() -> dict[str, Any]:
     """Give the schema of the image's JSON spec."""
     schema = ImageSpec.model_json_schema(by_alias=True)
-    return {"$schema": DIALECT, "$id": IDENTIFIER, **_without_titles(schema)}
+    return {"$schema": DIALECT, "$id": IDENTIFIER, **_tidied(schema)}
 
 
-def _without_titles(node: Any) -> Any:
-    """Drop the titles that pydantic makes of names: they say nothing that the name doesn't."""
+def _tidied(node: Any) -> Any:
+    """Drop the titles that pydantic makes of names, which say nothing new, and the line breaks of our docstrings."""
     if isinstance(node, dict):
         return {
-            key: _without_titles(value)
+            key: " ".join(value.split()) if key == "description" and isinstance(value, str) else _tidied(value)
             for key, value in node.items()
             if not (key == "title" and isinstance(value, str))
         }
     if isinstance(node, list):
-        return [_without_titles(value) for value in node]
+        return [_tidied(value) for value in node]
     return node
