@@ -197,18 +197,22 @@ def load_providers() -> dict[str, Provider]:
     """
     found: dict[str, Provider] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        if entry.name in found:
+            raise _broken(f"the provider {entry.name} is brought by two packages")
         try:
             provider = entry.load()
         except Exception as error:
-            raise ComposerError(
-                "PROVIDER_BROKEN",
-                f"the provider {entry.name} ({entry.value}) can't be loaded: {error}",
-                hint="uninstall or repair the package that brings it",
-            ) from error
-        if not isinstance(provider, Provider):
-            raise ComposerError("PROVIDER_BROKEN", f"{entry.value} is not a provider: methods are missing")
+            raise _broken(f"the provider {entry.name} ({entry.value}) can't be loaded: {error}") from error
+        if isinstance(provider, type) or not isinstance(provider, Provider):
+            raise _broken(f"{entry.value} is not a provider: it is no object with all of a provider's methods")
+        if provider.distribution != entry.name:
+            raise _broken(f"the provider {entry.name} ({entry.value}) calls itself {provider.distribution!r}")
         found[entry.name] = provider
     return found
+
+
+def _broken(message: str) -> ComposerError:
+    return ComposerError("PROVIDER_BROKEN", message, hint="uninstall or repair the package that brings it")
 
 
 def find_manifest(
@@ -239,7 +243,7 @@ def find_manifest(
 
 
 def _unknown(path: str, what: str, given: str, known: Sequence[str]) -> SpecError:
-    message = f"{given!r} is not a known {what}; known: {', '.join(known) or 'none'}"
+    message = f"{str(given)!r} is not a known {what}; known: {', '.join(known) or 'none'}"
     return SpecError(
         [Problem(path, message, "SPEC_UNKNOWN_TARGET")],
         hint="'image-composer providers' lists distributions, releases and architectures",

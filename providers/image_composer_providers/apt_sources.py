@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+DISABLED = ("no", "false", "without", "off", "disable", "0")
+"""Words that APT takes for no."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceEntry:
@@ -39,7 +42,7 @@ def _stanza_entries(stanza: str) -> Iterator[SourceEntry]:
             name, value = line.split(":", 1)
             name = name.strip().lower()
             fields[name] = value.strip()
-    enabled = fields.get("enabled", "yes").lower() not in ("no", "false", "0", "off", "disable")
+    enabled = fields.get("enabled", "yes").lower() not in DISABLED
     if enabled and "deb" in fields.get("types", "").split():
         for url in fields.get("uris", "").split():
             for suite in fields.get("suites", "").split():

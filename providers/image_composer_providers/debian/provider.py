@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -48,8 +49,9 @@ class Debian:
         for path in sorted(sources):
             for entry in source_entries(path, sources[path]):
                 archive = archives.get(entry.suite.strip("/"))
-                if archive is not None and entry.url.startswith(("http://", "https://", "file:/")):
-                    found.setdefault(archive, entry.url.rstrip("/"))
+                url = re.sub("^file:/(?!/)", "file:///", entry.url)  # APT takes either
+                if archive is not None and url.startswith(("http://", "https://", "file://")):
+                    found.setdefault(archive, url.rstrip("/"))
         return found
 
     def problems(self, spec: ImageSpec, manifest: Manifest) -> Sequence[Problem]:  # noqa: ARG002 - no rule of its own
