@@ -37,6 +37,11 @@ class Tiny:
 
 PROVIDER = Tiny()
 NOT_ONE = object()
+
+class Other(Tiny):
+    distribution = "debian"
+
+OTHER = Other()
 """
 
 
@@ -73,7 +78,7 @@ def test_a_provider_of_a_third_party_is_found_once_it_is_installed(tmp_path: Pat
         ("tiny_provider:NOT_ONE", "tiny", "tiny_provider:NOT_ONE is not a provider"),
         ("tiny_provider:Tiny", "tiny", "tiny_provider:Tiny is not a provider"),
         ("tiny_provider:PROVIDER", "huge", "the provider huge (tiny_provider:PROVIDER) calls itself 'tiny'"),
-        ("tiny_provider:PROVIDER", "debian", "debian is brought by two packages"),
+        ("tiny_provider:OTHER", "debian", "the provider debian is brought by two packages"),
     ],
 )
 def test_a_broken_provider_is_named(tmp_path: Path, target: str, name: str, message: str) -> None:
