@@ -19,6 +19,10 @@ from image_composer.workspace import Workspace
 
 CLONE_NEWNS = 0x00020000
 MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 4096, 16384, 1 << 18
+MNT_DETACH = 2
+
+COVERED = ("root", "boot", "parts", "exchange")
+"""Folders of the workspace that are put into memory."""
 
 FACTOR = 3
 """Memory for the root, the images of its partitions and the initramfs, as a multiple of what packages say they need."""
@@ -30,7 +34,7 @@ MEMORY_FILES = ("/proc/meminfo", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/me
 
 
 def use_memory(workspace: Workspace, lock: Lock, reporter: Reporter) -> bool:
-    """Cover the folders of the workspace that are not kept by memory, if there is enough and we may.
+    """Cover the workspace's largest folders by memory, if there is enough and we may.
 
     Must be called while the process has one thread that does the building: only it sees the memory.
     """
@@ -48,14 +52,21 @@ def use_memory(workspace: Workspace, lock: Lock, reporter: Reporter) -> bool:
         return False
     if libc.mount(b"tmpfs", bytes(covered), b"tmpfs", ctypes.c_ulong(MS_NOSUID | MS_NODEV), options) != 0:
         return False
-    for folder in (workspace.root, workspace.boot, workspace.parts, workspace.folder / "exchange"):
+    for name in COVERED:
+        folder, inside = workspace.folder / name, covered / name
         folder.mkdir(exist_ok=True)
-        inside = covered / folder.name
         inside.mkdir()
         if libc.mount(bytes(inside), bytes(folder), None, ctypes.c_ulong(MS_BIND), None) != 0:
             return False
     reporter.info(f"assembling in memory, of which up to {format_size(needed)} are used")
     return True
+
+
+def give_memory_back(workspace: Workspace) -> None:
+    """Uncover the folders again, or the workspace could not be removed; nothing happens to those that are not."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for name in (*COVERED, "memory"):
+        libc.umount2(bytes(workspace.folder / name), MNT_DETACH)
 
 
 def available_memory(files: Mapping[str, str]) -> int:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from image_composer.cli.memory import give_memory_back
 from image_composer.errors import StoreError
 from image_composer.workspace import Workspace
 
-LOCK = ".in-use"
+REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 @contextmanager
@@ -25,37 +27,45 @@ def opened_workspace(given: Path | None, cache_dir: Path) -> Iterator[Workspace]
     Raises:
         StoreError: STORE_UNWRITABLE, WORKSPACE_IN_USE.
     """
-    try:
-        if given is not None:
-            with _locked(given):
-                yield Workspace(given.resolve())
-            return
-        home = cache_dir / "workspaces"
-        home.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(home)
-        folder = Path(tempfile.mkdtemp(prefix="build-", dir=home))
-    except PermissionError as error:
-        hint = "set IMAGE_COMPOSER_CACHE_DIR or --workspace to a folder that you may write to"
-        raise StoreError("STORE_UNWRITABLE", f"{error.filename} can't be written", hint=hint) from error
-    folder.chmod(0o755)
-    with _locked(folder):
+    with ExitStack() as stack:
         try:
-            yield Workspace(folder.resolve())
+            opened = _locked(given) if given is not None else _temporary(cache_dir / "workspaces")
+            folder = stack.enter_context(opened)
+        except OSError as error:
+            if error.errno not in REFUSED:
+                raise
+            hint = "set IMAGE_COMPOSER_CACHE_DIR or --workspace to a folder that you may write to"
+            raise StoreError("STORE_UNWRITABLE", f"{error.filename} can't be written", hint=hint) from error
+        yield Workspace(folder.resolve())
+
+
+@contextmanager
+def _temporary(home: Path) -> Iterator[Path]:
+    """Give a new folder, and remove it with all that is in it."""
+    with ExitStack() as stack:
+        with _locked(home, wait=True):  # a new folder must not be taken for an abandoned one before it is locked
+            _remove_abandoned(home)
+            folder = Path(tempfile.mkdtemp(prefix="build-", dir=home))
+            folder.chmod(0o755)
+            stack.enter_context(_locked(folder))
+        try:
+            yield folder
         finally:
+            give_memory_back(Workspace(folder.resolve()))
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, *, wait: bool = False) -> Iterator[Path]:
+    """Hold a folder, made when it is missing; the kernel lets go of it when we end, however we end."""
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise StoreError("WORKSPACE_IN_USE", f"another build is using the workspace {folder}") from None
-    try:
-        yield
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise StoreError("WORKSPACE_IN_USE", f"another build is using the workspace {folder}") from None
+        yield folder
     finally:
         os.close(descriptor)
 
