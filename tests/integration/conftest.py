@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.composer import Composer
+from support.debrepo import DebRepository, served, write_repository
+from support.debs import Deb
+from support.distribution import BOOT, OwnRepository, write_distribution
+from support.openpgp import Key, Keychain
+
+PACKAGES = (
+    BOOT,
+    Deb("base-files", fields={"Essential": "yes"}),
+    Deb("openssh-server", depends="openssh-common"),
+    Deb("openssh-common"),
+    Deb("openssh-sftp-server"),
+    Deb("chrony"),
+    Deb("web-shop", depends="mail-relay"),
+    Deb("mail-relay", depends="exim"),
+    Deb("exim", fields={"Conflicts": "postfix"}),
+    Deb("mailing-lists", depends="postfix"),
+    Deb("postfix"),
+    Deb("half-baked", depends="never-packaged (>= 2)"),
+)
+"""A small world of packages that agree and disagree; nothing in it can run."""
+
+
+@pytest.fixture(scope="session")
+def keychain() -> Iterator[Keychain]:
+    with Keychain() as keychain:
+        yield keychain
+
+
+@pytest.fixture(scope="session")
+def key(keychain: Keychain) -> Key:
+    return keychain.make("archive")
+
+
+@pytest.fixture(scope="session")
+def other_key(keychain: Keychain) -> Key:
+    return keychain.make("stranger")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for all tests, so that what they have in common is fetched once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory, keychain: Keychain, key: Key) -> Iterator[str]:
+    """The distribution's own repository."""
+    repository = DebRepository(PACKAGES, valid_for=None)
+    with served(write_repository(repository, tmp_path_factory.mktemp("mirror"), keychain, key)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def composer(tmp_path_factory: pytest.TempPathFactory, cache: Path, mirror: str, key: Key) -> Composer:
+    """The composer with a distribution of a dozen packages, which can be resolved and fetched but not started."""
+    folder = tmp_path_factory.mktemp("distribution")
+    return Composer(cache, write_distribution(folder, OwnRepository(mirror, key)))
+
+
+@pytest.fixture(scope="session")
+def bootable(tmp_path_factory: pytest.TempPathFactory, cache: Path, mirror: str, key: Key) -> Composer:
+    """The composer with the essential packages of Debian 12 and a kernel of a few bytes: images in seconds."""
+    folder = tmp_path_factory.mktemp("on-debian")
+    return Composer(cache, write_distribution(folder, OwnRepository(mirror, key), on_debian=True))
