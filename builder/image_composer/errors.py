@@ -114,5 +114,11 @@ class PublishError(ComposerError):
     """Results could not be published; says what is stored already."""
 
 
+class DestinationError(PublishError):
+    """The destination given is not one to publish to: the user's arguments are wrong."""
+
+    exit_status = EXIT_USER
+
+
 class VerifyError(ComposerError):
     """A finished image fails a check."""

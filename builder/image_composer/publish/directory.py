@@ -19,7 +19,7 @@ from pathlib import Path
 
 from image_composer.digest import file_sha256
 from image_composer.disk.sparse import copy_sparse, create_sparse
-from image_composer.errors import DiskError, PublishError
+from image_composer.errors import DestinationError, DiskError, PublishError
 from image_composer.evidence.result import RESULT_FILE
 from image_composer.publish.exchange import FORMER_SUFFIX, exchange
 
@@ -60,13 +60,30 @@ def publish(files: Mapping[str, Path], destination: Path) -> list[Path]:
     return [target / name for name in sorted(files)]
 
 
+def check_destination(destination: Path) -> None:
+    """Refuse a folder that can't be published to, before the work begins rather than at its end.
+
+    Raises:
+        PublishError: PUBLISH_NOT_OURS or PUBLISH_FAILED.
+    """
+    target = Path(os.path.realpath(destination))
+    _refuse_foreign(target)
+    above = next(folder for folder in target.parents if folder.exists())
+    if not above.is_dir():
+        raise _explain(NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above)), target)
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PublishError(
+            "PUBLISH_FAILED", f"can't publish to {target}: {above} can't be written", hint="choose another folder"
+        )
+
+
 def _refuse_foreign(target: Path) -> None:
     """Refuse to replace anything but an empty folder or what an earlier build published."""
     if not os.path.lexists(target):
         return
     if target.is_dir() and ((target / RESULT_FILE).is_file() or not any(target.iterdir())):
         return
-    raise PublishError(
+    raise DestinationError(
         "PUBLISH_NOT_OURS",
         f"{target} holds something else than a published image (no {RESULT_FILE} in it); it was not touched",
         hint="choose another folder, or empty this one",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from image_composer.errors import Problem, SpecError
 from image_composer.provider import find_manifest
+from image_composer.publish.directory import check_destination
 from image_composer.spec.document import HINT, read_document
 from image_composer.spec.rules import target_problems
 from image_composer.steps.build import Build
@@ -15,8 +16,12 @@ def validate(build: Build) -> None:
 
     Raises:
         SpecError: with every problem.
+        PublishError: what comes out could not be published.
     """
-    build.workspace.write(build.workspace.spec, check_document(build, build.document or b""))
+    spec = check_document(build, build.document or b"")
+    if build.destination is not None:
+        check_destination(build.destination)
+    build.workspace.write(build.workspace.spec, spec)
 
 
 def check_document(build: Build, content: bytes) -> NormalisedSpec:
