@@ -12,7 +12,7 @@ from image_composer.spec.image import Filesystem, Partition, PartitionType
 LEFTOVERS = (
     "/var/log/*.log", "/var/log/apt/*", "/var/log/journal/*", "/var/cache/ldconfig/aux-cache",
     "/var/cache/debconf/*-old", "/var/lib/dpkg/*-old", "/var/lib/dpkg/lock*", "/var/lib/dpkg/triggers/Lock",
-    "/var/cache/apt/*.bin", "/var/cache/apt/archives/*.deb", "/var/lib/apt/lists/*",
+    "/var/cache/apt/*.bin", "/var/cache/apt/archives/*.deb", "/var/lib/apt/lists/*_*",
     "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
     "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret", "/var/lib/dbus/machine-id",
     "/etc/ssh/ssh_host_*", "/root/.bash_history", "/run/*", "/tmp/*", "/tmp/.*", "/var/tmp/*", "/boot/initrd*",  # noqa: S108 - patterns of the image
