@@ -5,7 +5,7 @@ Formats: passwd(5), shadow(5), group(5), gshadow(5), sudoers(5).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from image_composer.errors import AssemblyError
@@ -16,10 +16,12 @@ from image_composer.spec.image import Sudo, User
 PASSWD, SHADOW, GROUP, GSHADOW = "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"
 FILES = (PASSWD, SHADOW, GROUP, GSHADOW)
 
-FIRST_USER_ID, LAST_USER_ID = 1000, 59999
+USER_IDS = range(1000, 60000)
 """Ids for people, by Debian's policy and most others'."""
 
-LAST_SYSTEM_ID = 999
+SYSTEM_GROUP_IDS = range(999, 100, -1)
+"""Ids for groups that no package brings, taken from above as groupadd does for the system's own."""
+
 LOCKED = "!*"
 """No password fits it, and unlocking it by mistake leaves one that none fits either."""
 
@@ -46,15 +48,22 @@ def account_operations(users: Sequence[User], files: Mapping[str, str], epoch: i
         shadow_gid: group that may read the shadow files.
 
     Raises:
-        AssemblyError: ASSEMBLE_ACCOUNTS, an id is taken.
+        AssemblyError: ASSEMBLE_ACCOUNTS, an id is taken, or was to be changed.
     """
     accounts = _Accounts(*(_rows(files[path]) for path in FILES))
+    reserved = frozenset(user.uid for user in users if user.uid is not None)
     homes: list[Operation] = []
     for user in users:
-        homes += _add_user(accounts, user)
+        homes += _add_user(accounts, user, reserved)
+    for user in users:  # now that groups of their own are there
+        for name in user.groups:
+            _join(accounts, name, user.name)
     day = str(epoch // SECONDS_A_DAY)
     for row in accounts.shadow:
+        row[1] = row[1] or LOCKED
         row[2] = day
+    for row in accounts.passwd:
+        row[1] = row[1] or "x"
     return [
         operations.write(PASSWD, _text(accounts.passwd)),
         operations.write(GROUP, _text(accounts.group)),
@@ -64,11 +73,15 @@ def account_operations(users: Sequence[User], files: Mapping[str, str], epoch: i
     ]
 
 
-def _add_user(accounts: _Accounts, user: User) -> list[Operation]:
+def _add_user(accounts: _Accounts, user: User, reserved: frozenset[int]) -> list[Operation]:
     row = next((row for row in accounts.passwd if row[0] == user.name), None)
     is_new = row is None
     if row is None:
-        row = _new_row(accounts, user)
+        row = _new_row(accounts, user, reserved)
+    elif user.uid is not None and row[2] != str(user.uid):
+        message = f"{user.name} is an account of the distribution with the user id {row[2]}, which can't be {user.uid}"
+        raise AssemblyError("ASSEMBLE_ACCOUNTS", message)
+    row[1] = "x"  # the password is in shadow, and counts only if it is looked for there
     if user.shell is not None:
         row[6] = user.shell
     if user.home is not None:
@@ -79,23 +92,20 @@ def _add_user(accounts: _Accounts, user: User) -> list[Operation]:
         accounts.shadow.append([user.name, password, "0", "0", "99999", "7", "", "", ""])
     elif is_new or user.password_hash is not None:
         shadow[1] = password
-    for name in user.groups:
-        _join(accounts, name, user.name)
     return _home_operations(user, row, is_new=is_new)
 
 
-def _new_row(accounts: _Accounts, user: User) -> list[str]:
+def _new_row(accounts: _Accounts, user: User, reserved: frozenset[int]) -> list[str]:
     taken = {int(row[2]) for row in accounts.passwd}
     groups_taken = {int(row[2]) for row in accounts.group}
     wanted = user.uid
     if wanted is None:
-        free = (number for number in range(FIRST_USER_ID, LAST_USER_ID) if number not in taken | groups_taken)
-        wanted = next(free)
-    if wanted in taken:
+        wanted = _free(taken | groups_taken | reserved, USER_IDS)
+    elif wanted in taken:
         raise AssemblyError("ASSEMBLE_ACCOUNTS", f"the user id {wanted} of {user.name} is taken by another account")
     group = next((row for row in accounts.group if row[0] == user.name), None)
     if group is None:
-        gid = wanted if wanted not in groups_taken else _free_group(groups_taken, range(FIRST_USER_ID, LAST_USER_ID))
+        gid = wanted if wanted not in groups_taken else _free(groups_taken | reserved, USER_IDS)
         _add_group(accounts, user.name, gid)
     else:
         gid = int(group[2])
@@ -108,7 +118,7 @@ def _new_row(accounts: _Accounts, user: User) -> list[str]:
 def _join(accounts: _Accounts, group_name: str, user_name: str) -> None:
     if not any(row[0] == group_name for row in accounts.group):
         taken = {int(row[2]) for row in accounts.group}
-        _add_group(accounts, group_name, _free_group(taken, range(LAST_SYSTEM_ID, 100, -1)))
+        _add_group(accounts, group_name, _free(taken, SYSTEM_GROUP_IDS))
     for rows in (accounts.group, accounts.gshadow):
         for row in rows:
             members = [name for name in row[3].split(",") if name]
@@ -116,8 +126,11 @@ def _join(accounts: _Accounts, group_name: str, user_name: str) -> None:
                 row[3] = ",".join([*members, user_name])
 
 
-def _free_group(taken: set[int], candidates: Iterable[int]) -> int:
-    return next(number for number in candidates if number not in taken)
+def _free(taken: Set[int], candidates: range) -> int:
+    number = next((number for number in candidates if number not in taken), None)
+    if number is None:
+        raise AssemblyError("ASSEMBLE_ACCOUNTS", f"all ids from {candidates[0]} to {candidates[-1]} are taken")
+    return number
 
 
 def _add_group(accounts: _Accounts, name: str, gid: int) -> None:
@@ -128,12 +141,11 @@ def _add_group(accounts: _Accounts, name: str, gid: int) -> None:
 def _home_operations(user: User, row: Sequence[str], *, is_new: bool) -> list[Operation]:
     uid, gid, home = int(row[2]), int(row[3]), row[5]
     found: list[Operation] = []
-    if is_new:
-        found += [operations.folder(home, mode=0o700), operations.copy("/etc/skel", home, uid=uid, gid=gid)]
+    if is_new or user.ssh_authorized_keys:
+        found.append(operations.new_home(home, uid=uid, gid=gid))
     if user.ssh_authorized_keys:
         keys = "".join(f"{key.strip()}\n" for key in user.ssh_authorized_keys)
         found += [
-            operations.folder(home, mode=0o700, uid=uid, gid=gid),
             operations.folder(f"{home}/.ssh", mode=0o700, uid=uid, gid=gid),
             operations.write(f"{home}/.ssh/authorized_keys", keys, mode=0o600, uid=uid, gid=gid),
         ]

@@ -22,7 +22,7 @@ from image_composer.root.initramfs import NAME as INITRD
 from image_composer.root.initramfs import make_initramfs
 from image_composer.root.install_deb import DebInstaller
 from image_composer.root.operations import Operation
-from image_composer.root.sandbox import BARE_EXCHANGE, Sandbox
+from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
 from image_composer.spec.image import ImageSpec, Partition
 
@@ -65,7 +65,7 @@ class Assembler:
             SandboxError: there can be no sandbox.
             ToolError: a program failed.
         """
-        self.sandbox.prepare("root", "exchange", "trees")
+        self.sandbox.prepare("root", "exchange")
         facts = self.manifest.architectures[self.spec.target.architecture]
         native = facts.package_architecture
         DebInstaller(self.sandbox, self.lock, self.files, native, self.jobs, self.reporter).install()
@@ -142,9 +142,9 @@ class Assembler:
         trees = {partition.label: partition for partition in self.partitions if partition.mount_point is not None}
         others = {label: p for label, p in trees.items() if p.mount_point != "/" and p.filesystem != "vfat"}
         deepest_first = sorted(others.values(), key=lambda partition: partition.mount_point or "", reverse=True)
-        mounts = {partition.mount_point: f"{BARE_EXCHANGE}/tree-{partition.label}" for partition in deepest_first}
+        mounts = {partition.mount_point: f"{EXCHANGE}/tree-{partition.label}" for partition in deepest_first}
         if mounts:
-            self.sandbox.act("split", exchange=True, mounts=mounts)
+            self.sandbox.act("split", system=True, exchange=True, mounts=mounts)
         places = {label: f"{BARE_EXCHANGE}/tree-{label}" for label in others}
         usages: dict[str, dict[str, int]] = {}
         if places:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,7 @@ def choose_ids(uid: int, gid: int, files: Mapping[str, str], user: str | None = 
         return IdMap(
             _free_base(files["/proc/self/uid_map"], files), _free_base(files["/proc/self/gid_map"], files), direct=True
         )
-    name = user or getpass.getuser()
+    name = user or pwd.getpwuid(uid).pw_name
     uid_base = _subordinate(files["/etc/subuid"], name, uid)
     gid_base = _subordinate(files["/etc/subgid"], name, uid)
     return IdMap(uid_base, gid_base, direct=False, caller_uid=uid, caller_gid=gid)
@@ -73,7 +73,8 @@ def choose_ids(uid: int, gid: int, files: Mapping[str, str], user: str | None = 
 
 def _free_base(id_map: str, files: Mapping[str, str]) -> int:
     """Give the first id of a range that our own user namespace has and no account or delegation uses."""
-    taken = [(int(line.split(":")[2]), 1) for line in files["/etc/passwd"].splitlines() if line.count(":") >= 6]
+    accounts = [line.split(":") for line in files["/etc/passwd"].splitlines()]
+    taken = [(int(fields[2]), 1) for fields in accounts if len(fields) == 7 and fields[2].isdigit()]
     for path in ("/etc/subuid", "/etc/subgid"):
         taken += [(int(parts[1]), int(parts[2])) for parts in _entries(files[path])]
     ranges = [(int(words[0]), int(words[2])) for words in map(str.split, id_map.splitlines()) if len(words) == 3]
@@ -102,4 +103,5 @@ def _subordinate(text: str, name: str, uid: int) -> int:
 
 
 def _entries(text: str) -> list[list[str]]:
-    return [parts for parts in (line.split(":") for line in text.splitlines()) if len(parts) == 3]
+    entries = (line.split(":") for line in text.splitlines())
+    return [parts for parts in entries if len(parts) == 3 and parts[1].isdigit() and parts[2].isdigit()]

@@ -91,10 +91,15 @@ def make_link(operation: dict[str, Any]) -> None:
 def remove(operation: dict[str, Any]) -> None:
     """Remove what a pattern of paths matches, folders with all they hold."""
     for path in list(Path("/").glob(operation["path"].lstrip("/"))):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        remove_entry(path)
+
+
+def remove_entry(path: Path) -> None:
+    """Remove whatever is at a path, a folder with all it holds, and never what a link leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def truncate(operation: dict[str, Any]) -> None:
@@ -104,11 +109,16 @@ def truncate(operation: dict[str, Any]) -> None:
         os.truncate(path, 0)
 
 
-def copy_tree(operation: dict[str, Any]) -> None:
-    """Copy the content of a folder to another, with modes and links, owned by one user."""
-    target = Path(operation["path"])
-    shutil.copytree(operation["source"], target, symlinks=True, dirs_exist_ok=True)
-    for path in (target, *target.rglob("*")):
+def make_home(operation: dict[str, Any]) -> None:
+    """Make a home folder from /etc/skel that only its owner can enter; one that is there may be anything, even `/`."""
+    home = Path(operation["path"])
+    if os.path.lexists(home):
+        return
+    home.mkdir(parents=True)
+    if Path("/etc/skel").is_dir():
+        shutil.copytree("/etc/skel", home, symlinks=True, dirs_exist_ok=True)
+    home.chmod(0o700)
+    for path in (home, *home.rglob("*")):
         os.chown(path, operation["uid"], operation["gid"], follow_symlinks=False)
 
 
@@ -136,14 +146,23 @@ def collect(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def split(request: dict[str, Any]) -> dict[str, Any]:
-    """Move what is below mount points to folders of their own, leaving the empty mount points behind."""
+    """Move what is below mount points to folders of their own, leaving the empty mount points behind.
+
+    The folders are on another mount, so that all must be copied: by the root's cp, which knows owners, links, holes
+    and extended attributes.
+
+    Raises:
+        ValueError: a mount point is a link.
+    """
     for mount_point, folder in request["mounts"].items():
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        status = os.stat(mount_point)
-        os.chown(folder, status.st_uid, status.st_gid)
-        os.chmod(folder, status.st_mode & 0o7777)
-        for entry in sorted(Path(mount_point).iterdir()):
-            shutil.move(entry, Path(folder) / entry.name)
+        if os.path.realpath(mount_point) != mount_point:
+            raise ValueError(f"{mount_point} is a link or below one, so that nothing can be mounted there")
+        Path(mount_point).mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        Path(folder).mkdir()
+        subprocess.run(["cp", "--archive", "--", f"{mount_point}/.", folder], stdout=2, check=True)
+        for entry in Path(mount_point).iterdir():
+            remove_entry(entry)
     return {}
 
 
@@ -184,7 +203,7 @@ OPERATIONS: dict[str, Callable[[dict[str, Any]], None]] = {
     "link": make_link,
     "remove": remove,
     "truncate": truncate,
-    "copy": copy_tree,
+    "home": make_home,
 }
 ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "send": inside_unpack.send,

@@ -32,9 +32,9 @@ def remove(pattern: str) -> Operation:
     return {"kind": "remove", "path": pattern}
 
 
-def copy(source: str, path: str, *, uid: int, gid: int) -> Operation:
-    """Copy a folder's content of the root to another folder, for one owner."""
-    return {"kind": "copy", "source": source, "path": path, "uid": uid, "gid": gid}
+def new_home(path: str, *, uid: int, gid: int) -> Operation:
+    """Make a home folder for one owner with what /etc/skel holds; one that is there is left alone, as useradd does."""
+    return {"kind": "home", "path": path, "uid": uid, "gid": gid}
 
 
 def truncate(path: str) -> Operation:

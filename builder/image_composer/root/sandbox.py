@@ -126,7 +126,7 @@ class Sandbox:
             descriptors: handed over to it.
             system: whether programs of the root are run, so that /proc, /dev and the like are needed; otherwise the
                 action sees the bare root.
-            exchange: whether the exchange folder covers the bare root's /tmp.
+            exchange: whether the exchange folder is there: at `EXCHANGE`, or over the bare root's /tmp.
             arguments: its request.
 
         Raises:
@@ -135,7 +135,7 @@ class Sandbox:
         """
         mounts = _system_mounts() if system else []
         if exchange:
-            mounts.append(_bind("exchange", BARE_EXCHANGE))
+            mounts.append(_bind("exchange", EXCHANGE if system else BARE_EXCHANGE))
         return self._act({"root": "root", "mounts": mounts}, name, arguments, descriptors)
 
     def _act(
