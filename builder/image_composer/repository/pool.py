@@ -1,7 +1,7 @@
 """All packages that can be had, with the questions that are asked about them.
 
-The one place that reads libsolv's pool. Packages are numbers here and in the modules around it: a pool has tens of
-thousands, and few of them are looked at.
+Packages are numbers here and in the modules around it, the ones that libsolv gives them: a pool has tens of thousands,
+and few of them are looked at.
 """
 
 from __future__ import annotations

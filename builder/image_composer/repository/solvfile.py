@@ -11,8 +11,8 @@ import gzip
 import lzma
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from itertools import zip_longest
 from pathlib import Path
@@ -128,14 +128,18 @@ def write_solv_file(index: bytes, target: Path, architecture: str, what: str) ->
     pool.setarch(architecture)
     repo = pool.add_repo("index")
     index = readable_for_libsolv(index, architecture)
-    with _opened(index) as stream:
-        if not repo.add_debpackages(stream):
+    with _memory_file() as file:
+        file.write(index)
+        file.seek(0)
+        if not repo.add_debpackages(solv.xfopen_fd("Packages", file.fileno())):
             raise RepositoryError("REPO_MALFORMED", f"{what}: {pool.errstr}")
     _annotate(pool, repo, scan_packages(index, what), what)
-    with target.open("wb") as file:
+    with _memory_file() as file, target.open("wb") as written:
         stream = solv.xfopen_fd("index.solv", file.fileno())
         if not repo.write(stream) or not stream.close():
-            raise OSError(f"{target} can't be written")
+            raise MemoryError(f"{what}: no room for libsolv's form of it")
+        file.seek(0)
+        shutil.copyfileobj(file, written)  # not libsolv's own writing: it does not say why it failed
 
 
 def readable_for_libsolv(index: bytes, architecture: str) -> bytes:
@@ -173,16 +177,6 @@ def _annotate(pool: Any, repo: Any, entries: Iterator[IndexEntry], what: str) ->
     repo.internalize()
 
 
-@contextmanager
-def _opened(content: bytes) -> Iterator[Any]:
-    """Give bytes as a file of libsolv's; it is in memory only."""
-    descriptor = os.memfd_create("image-composer-index")
-    try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(content)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        stream = solv.xfopen_fd("Packages", descriptor)
-        yield stream
-        stream.close()
-    finally:
-        os.close(descriptor)
+def _memory_file() -> IO[bytes]:
+    """Give an empty file that is in memory only."""
+    return os.fdopen(os.memfd_create("image-composer-index"), "w+b")
