@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -215,8 +216,7 @@ class DebInstaller:
 def package_failure(done: Completed) -> AssemblyError | ToolError:
     """Explain dpkg's failure by the packages it names."""
     said = (done.stdout + done.stderr).decode(errors="replace")
-    marker = "error processing "
-    names = sorted({line.split(marker)[1].split()[-2] for line in said.splitlines() if marker in line and "--" in line})
+    names = sorted(set(re.findall(r"^dpkg: error processing (?:package|archive) (\S+) \(--", said, re.MULTILINE)))
     tail = "\n".join(said.strip().splitlines()[-SHOWN_LINES:])
     if "No space left on device" in said:
         return ToolError("TOOL_DISK_FULL", f"the disk is full while installing packages\n{tail}")
