@@ -138,8 +138,16 @@ def match(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def collect(request: dict[str, Any]) -> dict[str, Any]:
-    """Copy files of the root to a folder that the composer reads, under names that it chose."""
+    """Copy files of the root to a folder that the composer reads, under names that it chose.
+
+    Raises:
+        ValueError: one is not a regular file; reading a named pipe, for one, would never end.
+    """
     for source, destination in request["files"].items():
+        if not Path(source).is_file():
+            raise ValueError(f"{source} is {'not a regular file' if os.path.lexists(source) else 'missing'}")
+        if os.path.lexists(destination):
+            remove_entry(Path(destination))
         with Path(source).open("rb") as reader, Path(destination).open("wb") as writer:
             shutil.copyfileobj(reader, writer, CHUNK)
     return {}
