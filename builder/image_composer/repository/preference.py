@@ -49,6 +49,7 @@ class _Walk:
             self._settled.add(package)
         for package in requested:
             self._meet_needs(package)
+        self._hold_back()
 
     def needed(self, requested: Sequence[int]) -> list[int]:
         """Give the chosen packages that something still calls for, be it by a suggestion, as apt's cleaning up does."""
@@ -65,6 +66,17 @@ class _Walk:
                 kept[found] = None
                 pending.append(found)
         return [package for package in self._chosen if package in kept]
+
+    def _hold_back(self) -> None:
+        """Leave out what lost something that it needs to a later choice, and then what needs that."""
+        broken = {package for package in self._chosen if self._lacks_something(package)} - self._settled
+        while broken:
+            for package in broken:
+                self._take(package)
+            broken = {package for package in self._chosen if self._lacks_something(package)} - self._settled
+
+    def _lacks_something(self, package: int) -> bool:
+        return any(need.met_by.isdisjoint(self._chosen) for need in self._pool.needs(package))
 
     def _choose(self, package: int, *, settle: bool) -> bool:
         """Choose a package and all that it needs; leaves everything as it was when that can't be."""

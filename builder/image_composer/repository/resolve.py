@@ -69,6 +69,11 @@ def resolve(
             pool.add(each.repository.source, file)
     reporter.info(f"{len(pool.solv.solvables)} packages in {len(sources)} repositories")
     solution = solve(pool, query)
+    for package, better in solution.held_back:
+        reporter.warning(
+            f"{pool.name(package)} {pool.version(package)} is taken, not {pool.version(better)}: "
+            "other packages asked for don't fit that one"
+        )
     lock = Lock(
         target=target,
         request_digest=request_digest,

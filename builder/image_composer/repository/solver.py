@@ -30,6 +30,10 @@ class Solution:
     requested: frozenset[str]
     """Names that were asked for."""
 
+    held_back: tuple[tuple[int, int], ...]
+    """Packages taken in another version than the preferred one, which fits nothing else, with that one. apt would give
+    up here; older versions can lack security fixes, so that people have to be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Root:
@@ -69,7 +73,10 @@ def solve(pool: PackagePool, query: PackageQuery) -> Solution:
     preferences = [root.packages[0] for root in roots]
     proposal = preferred(pool, preferences, recommends=query.install_recommends)
     found = _confirm(pool, proposal) or _search(pool, roots, proposal, query)
-    return Solution(tuple(sorted(found, key=pool.name)), frozenset(wanted))
+    packages = tuple(sorted(found, key=pool.name))
+    candidates = [(package, pool.candidate(pool.name(package))) for package in packages]
+    held_back = tuple((package, best) for package, best in candidates if best is not None and best != package)
+    return Solution(packages, frozenset(wanted), held_back)
 
 
 def _check_essential(pool: PackagePool) -> None:

@@ -160,6 +160,15 @@ def test_only_repositories_that_packages_come_from_are_in_the_lock(
     assert {package.name: package.repository for package in lock.packages} == {"base": "bookworm", "tool": "own"}
 
 
+def test_a_package_that_is_held_back_is_warned_about(
+    place: tuple[Path, str], resolver: Resolver, keychain: Keychain, key: Key
+) -> None:
+    listed = index(paragraph("a", depends="lib (<< 2)"), paragraph("lib", "1"), paragraph("lib", "2"))
+    write_repository(DebRepository(indexes={"main/binary-amd64": listed}), place[0], keychain, key)
+    resolver("a")
+    assert resolver.events.messages("warning") == ["lib 1 is taken, not 2: other packages asked for don't fit that one"]
+
+
 def changed(path: str, content: bytes) -> bytes:
     return content[:-1] + bytes([content[-1] ^ 1]) if path.endswith(".xz") else content
 

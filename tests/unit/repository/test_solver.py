@@ -113,6 +113,11 @@ def test_recommended_packages(case: str, tmp_path: Path) -> None:
     assert [package.split()[0] for package in packages] == expected.split()
 
 
+def test_a_recommended_package_stays_away_when_it_loses_something_to_a_later_choice(tmp_path: Path) -> None:
+    lines = ["a; Recommends: rc", "rc; Depends: ins", "ins", "b; Depends: s", "s; Conflicts: ins"]
+    assert found(tmp_path, "a b", *lines, recommends=True) == ["a 1", "b 1", "s 1"]
+
+
 def test_an_excluded_package_makes_room_for_the_alternative(tmp_path: Path) -> None:
     assert found(tmp_path, "a", "a; Depends: b | c", "b", "c", exclude="b") == ["a 1", "c 1"]
 
@@ -157,6 +162,12 @@ def test_a_version_asked_for_pulls_the_rest_along(tmp_path: Path) -> None:
     lines = [f"{name} {version}" for version in (1, 2) for name in ("client",)]
     lines += [f"server {version}; Depends: client (= {version})" for version in (1, 2)]
     assert found(tmp_path, "client=1 server", *lines) == ["client 1", "server 1"]
+
+
+def test_a_package_held_back_by_others_is_told(tmp_path: Path) -> None:
+    pool = pool_of(tmp_path, Listed(listed("a; Depends: lib (<< 2), b", "lib 1", "lib 2", "b 1", "b 2")))
+    solution = solve(pool, PackageQuery(("a", "b=1")))
+    assert [(pool.version(taken), pool.version(better)) for taken, better in solution.held_back] == [("1", "2")]
 
 
 def test_a_version_with_pattern_signs_means_itself(tmp_path: Path) -> None:
