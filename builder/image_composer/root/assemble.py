@@ -184,7 +184,10 @@ def take_file(source: Path, destination: Path) -> None:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise AssemblyError("ASSEMBLE_NOT_A_FILE", f"{source.name} can't be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as reader, destination.open("wb") as writer:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise AssemblyError("ASSEMBLE_NOT_A_FILE", f"{source.name} in the root is not a regular file")
-        shutil.copyfileobj(reader, writer)
+        with open(descriptor, "rb", closefd=False) as reader, destination.open("wb") as writer:
+            shutil.copyfileobj(reader, writer)
+    finally:
+        os.close(descriptor)
