@@ -1,0 +1,47 @@
+# What a running system says about itself. Read by root's sh on the machine; prints name, exit status and output of each
+# fact, each ended by a zero byte.
+
+fact() {
+    name=$1
+    shift
+    said=$("$@" 2>&1 </dev/null)
+    printf '%s\0%s\0%s\0' "$name" "$?" "$said"
+}
+
+fact id id alice
+fact accounts getent passwd alice bob carol
+fact homes stat --format '%n %a %U' /home/alice /srv/bob /home/carol /home/alice/.ssh/authorized_keys
+fact locale locale
+fact clock date +%s
+fact zone date +%Z
+fact hostname hostname
+fact own-address getent hosts "$(hostname)"
+fact kernel uname -r
+fact command-line cat /proc/cmdline
+fact machine-id cat /etc/machine-id
+fact host-keys sh -c 'cd /etc/ssh && ls -1 ssh_host_*'
+fact host-key-owners stat --format '%a %U' /etc/ssh/ssh_host_ed25519_key
+
+fact state systemctl is-system-running
+fact failed systemctl list-units --failed --no-legend --plain
+fact time systemd-analyze time
+fact errors journalctl --boot --priority err --output json --output-fields MESSAGE,SYSLOG_IDENTIFIER --no-pager
+
+fact mounts findmnt --json --bytes --real --output TARGET,FSTYPE,OPTIONS,SIZE,PARTLABEL,PARTUUID --list
+fact fstab findmnt --verify --verbose
+fact disks lsblk --json --bytes --output NAME,TYPE,SIZE,PARTLABEL
+
+fact packages dpkg-query --show --showformat '${Package} ${Version} ${db:Status-Status}\n'
+fact audit dpkg --audit
+fact verify dpkg --verify
+fact sources cat /etc/apt/sources.list.d/debian.sources
+fact updates apt-get update --print-uris
+
+fact routes ip route show default
+fact addresses ip -brief -4 address show scope global
+fact resolver readlink --canonicalize-existing /etc/resolv.conf
+fact name-servers resolvectl dns
+
+# On two file systems where /var is one of its own.
+fact ownerless find / /var -xdev -nouser -o -nogroup
+fact writable find / /var -xdev -perm -o+w ! -type l ! -type c ! -type s ! -perm -1000
