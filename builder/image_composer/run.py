@@ -198,14 +198,18 @@ def failure(shown: str, done: Completed) -> ToolError:
     said = (done.stderr if done.stderr.strip() else done.stdout).decode("utf-8", "replace").strip()
     tail = "\n".join(said.splitlines()[-SHOWN_LINES:])
     detail = f"\n{tail}" if tail else ""
-    full = any(word in said for word in ("No space left on device", "Disk quota exceeded"))
-    if full:
+    if is_disk_full(said):
         return ToolError("TOOL_DISK_FULL", f"the disk is full: {shown}{detail}", hint=FULL_HINT)
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name
         hint = "killed from outside, often for want of memory" if name == "SIGKILL" else None
         return ToolError("TOOL_KILLED", f"{shown} was ended by {name}{detail}", hint=hint, retryable=True)
     return ToolError("TOOL_FAILED", f"{shown} failed with status {done.returncode}{detail}")
+
+
+def is_disk_full(said: str) -> bool:
+    """Say whether a program's complaint is about a full disk."""
+    return "No space left on device" in said or "Disk quota exceeded" in said
 
 
 FULL_HINT = "free space where the workspace and the cache are, or move them: --workspace, IMAGE_COMPOSER_CACHE_DIR"

@@ -30,7 +30,7 @@ def perform(request: dict[str, Any]) -> int:
     try:
         result = ACTIONS[request["name"]](request)
     except Exception as error:  # noqa: BLE001 - becomes the message of an error of the composer
-        print(json.dumps({"failed": f"{type(error).__name__}: {error}"}), flush=True)
+        print(json.dumps({"failed": inside_unpack.told(error)}), flush=True)
         return 1
     print(json.dumps(result), flush=True)  # the process ends without flushing
     return 0

@@ -8,11 +8,15 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
 
-from image_composer.root.inside_unpack import ADMIN, NotDisjointError, write
+from image_composer.root.inside_unpack import ADMIN, told, write
+
+TRIGGER = re.compile(r"/[!-~]*|[A-Za-z0-9][A-Za-z0-9+.-]*")
+"""A path, or a name, which becomes that of a file."""
 
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 
@@ -21,52 +25,76 @@ def record(request: dict[str, Any]) -> dict[str, Any]:
     """Read the control part of packages from pipes and record them all as unpacked.
 
     Returns:
-        `packages`, by name: `record` (how dpkg names its files), `conffiles`, `preinst` (whether there is one); and
-        `refused`: why dpkg must do it instead, or null.
+        `packages`, by name: `record` (how dpkg names its files), `conffiles`, `scripts` (names of those that it has);
+        and `refused`: why dpkg must do it instead, or null.
+
+    Raises:
+        ValueError: names the package that can't be read, or is not the one that was asked for.
     """
     packages: dict[str, dict[str, Any]] = {}
     stanzas: dict[str, str] = {}
     interests: list[tuple[str, str]] = []
-    try:
-        for package in request["packages"]:
-            with os.fdopen(package["fd"], "rb") as stream:
-                control = control_members(stream.read())
-            text = control.pop("control").decode()
+    refused = None
+    for package in request["packages"]:
+        with os.fdopen(package["fd"], "rb") as stream:
+            content = stream.read()
+        try:
+            control = control_members(content)
+            text = control.pop("control", b"").decode()
+            check_identity(text, package)
             known = describe(text, control)
-            packages[package["name"]] = known
-            stanzas[package["name"]] = stanza(text, known["conffiles"])
             interests += trigger_interests(control.get("triggers", b"").decode(), known["record"])
-            for member, content in control.items():
-                path = f"{ADMIN}/info/{known['record']}.{posixpath.basename(member)}"
-                write(path, content, 0o755 if member in SCRIPTS else 0o644)
-    except NotDisjointError as error:
-        return {"refused": str(error), "packages": {}}
+        except (ValueError, tarfile.TarError) as error:
+            raise ValueError(f"the package {package['name']} can't be read: {told(error)}") from error
+        if any(not line.startswith("/") for line in known["conffiles"]):
+            refused = f"{package['name']} has conffiles with flags"
+        packages[package["name"]] = known
+        stanzas[package["name"]] = stanza(text, known["conffiles"])
+        for member, script in control.items():
+            path = f"{ADMIN}/info/{known['record']}.{posixpath.basename(member)}"
+            write(path, script, 0o755 if member in SCRIPTS else 0o644)
     record_interests(interests)
     with Path(f"{ADMIN}/status").open("a") as stream:
         stream.writelines(f"{stanzas[name]}\n" for name in sorted(stanzas))
-    return {"refused": None, "packages": packages}
+    return {"refused": refused, "packages": packages}
+
+
+def check_identity(text: str, package: dict[str, Any]) -> None:
+    """Hold what a package says of itself against what the lock, and so its repository's index, says.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    wanted = tuple(package[name] for name in ("name", "version", "architecture"))
+    given = tuple(field(text, name) for name in ("Package", "Version", "Architecture"))
+    if given != wanted:
+        raise ValueError(f"its file calls itself {' '.join(given).strip() or 'nothing'}, not {' '.join(wanted)}")
 
 
 def describe(text: str, control: dict[str, bytes]) -> dict[str, Any]:
     """Give what unpacking needs to know of a package."""
     name = field(text, "Package")
     conffiles = [line.rstrip() for line in control.get("conffiles", b"").decode().split("\n") if line.strip()]
-    if any(not line.startswith("/") for line in conffiles):
-        raise NotDisjointError(f"{name} has conffiles with flags")
     shared = field(text, "Multi-Arch") == "same"
     return {
         "record": f"{name}:{field(text, 'Architecture')}" if shared else name,
         "conffiles": conffiles,
-        "preinst": "preinst" in control,
+        "scripts": [name for name in SCRIPTS if name in control],
     }
 
 
 def trigger_interests(text: str, record_name: str) -> list[tuple[str, str]]:
-    """Give the triggers that a package wants to be told of, with the name it is to be noted by."""
+    """Give the triggers that a package wants to be told of, with the name it is to be noted by.
+
+    Raises:
+        ValueError: a line can't be read.
+    """
     found = []
     for line in text.splitlines():
         words = line.split("#")[0].split()
         if words and words[0].startswith("interest"):
+            if len(words) != 2 or not TRIGGER.fullmatch(words[1]):
+                raise ValueError(f"{line!r} is not a line of a file of triggers")
             found.append((words[1], record_name + ("/noawait" if words[0] == "interest-noawait" else "")))
     return found
 

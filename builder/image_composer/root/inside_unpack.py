@@ -9,10 +9,10 @@ Formats: deb(5), deb-conffiles(5), deb-triggers(5); dpkg's database as dpkg 1.21
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import posixpath
+import signal
 import subprocess
 import tarfile
 import threading
@@ -35,18 +35,23 @@ def send(request: dict[str, Any]) -> dict[str, Any]:
     """Decompress one part of packages, control.tar or data.tar, into a pipe each; each list in a thread of its own.
 
     Runs among the host's programs, not in the root.
+
+    Raises:
+        ValueError: a package can't be read. That a reader has gone away is no failure: it knows why.
     """
     failures: list[str] = []
 
     def send_list(packages: list[dict[str, Any]]) -> None:
-        try:
-            for package in packages:
+        for number, package in enumerate(packages):
+            try:
                 with os.fdopen(package["fd"], "wb", buffering=0) as pipe:
                     send_part(package["path"], request["part"], pipe)
-        except (OSError, ValueError) as error:
-            failures.append(f"{package['path']}: {error}")
-            for rest in packages:  # the reader must see an end
-                close_quietly(rest["fd"])
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
+                if not is_broken_pipe(error):
+                    failures.append(f"{posixpath.basename(package['path'])}: {told(error)}")
+                for rest in packages[number + 1 :]:  # their readers must see an end
+                    os.close(rest["fd"])
+                return
 
     threads = [threading.Thread(target=send_list, args=(packages,)) for packages in request["lists"]]
     for thread in threads:
@@ -58,10 +63,15 @@ def send(request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def close_quietly(descriptor: int) -> None:
-    """Close a descriptor that may be closed already."""
-    with contextlib.suppress(OSError):
-        os.close(descriptor)
+def is_broken_pipe(error: Exception) -> bool:
+    """Say whether the reader of a pipe went away, under us or under a program of ours."""
+    ended_by = error.returncode if isinstance(error, subprocess.CalledProcessError) else 0
+    return isinstance(error, BrokenPipeError) or ended_by == -signal.SIGPIPE
+
+
+def told(error: Exception) -> str:
+    """Give an error's own sentence where it is ours, with its kind otherwise."""
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def send_part(path: str, part: str, pipe: IO[bytes]) -> None:
@@ -81,7 +91,10 @@ def members(package: IO[bytes]) -> Iterator[tuple[str, int]]:
     if package.read(8) != b"!<arch>\n":
         raise ValueError("not a deb package")
     while header := package.read(60):
-        yield header[:16].decode().strip().rstrip("/"), int(header[48:58])
+        size = header[48:58].strip()
+        if not size.isdigit():
+            raise ValueError("a deb package with a broken header")
+        yield header[:16].decode("ascii").strip().rstrip("/"), int(size)
 
 
 def decompress(package: IO[bytes], name: str, size: int, pipe: IO[bytes]) -> None:
@@ -134,7 +147,7 @@ def start_worker(packages: list[dict[str, Any]]) -> IO[bytes]:
         except NotDisjointError as error:
             result = {"refused": str(error)}
         except Exception as error:  # noqa: BLE001 - becomes the message of an error of the composer
-            result = {"error": f"{type(error).__name__}: {error}"}
+            result = {"error": told(error)}
         with os.fdopen(write_end, "wb") as stream:
             stream.write(json.dumps(result).encode())
         os._exit(0)
@@ -145,25 +158,49 @@ def start_worker(packages: list[dict[str, Any]]) -> IO[bytes]:
 
 
 def unpack_list(packages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Unpack packages one after another; gives the claims on folders, see `make_folder`."""
+    """Unpack packages one after another; gives the claims on folders, see `make_folder`.
+
+    Raises:
+        ValueError: names the package that can't be unpacked.
+    """
     folders: dict[str, list[int]] = {}
     for package in packages:
-        paths = []
-        conffiles = set(package["conffiles"])
-        with os.fdopen(package["fd"], "rb", buffering=0) as stream:
-            with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as archive:
-                for member in archive:
-                    path = posixpath.normpath("/" + member.name.lstrip("/"))
-                    paths.append("/." if path == "/" else path)
-                    if member.isdir():
-                        make_folder(package["order"], path, member, folders)
-                    else:
-                        create(archive, member, path + ".dpkg-new" if path in conffiles else path)
-            while stream.read(CHUNK):  # padding after the archive's end must not block the sender
-                pass
+        try:
+            paths = unpack_package(package, folders)
+        except (OSError, ValueError, tarfile.TarError) as error:
+            raise ValueError(f"the package {package['name']} can't be unpacked: {told(error)}") from error
         if package["record"]:
             write(f"{ADMIN}/info/{package['record']}.list", "".join(f"{path}\n" for path in paths).encode(), 0o644)
     return {"folders": folders}
+
+
+def unpack_package(package: dict[str, Any], folders: dict[str, list[int]]) -> list[str]:
+    """Unpack one package; gives the paths of what is in it, as dpkg lists them."""
+    paths = []
+    conffiles = set(package["conffiles"])
+    with os.fdopen(package["fd"], "rb", buffering=0) as stream:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as archive:
+            for member in archive:
+                path = place(member.name)
+                paths.append("/." if path == "/" else path)
+                if member.isdir():
+                    make_folder(package["order"], path, member, folders)
+                else:
+                    create(archive, member, path + ".dpkg-new" if path in conffiles else path)
+        while stream.read(CHUNK):  # padding after the archive's end must not block the sender
+            pass
+    return paths
+
+
+def place(name: str) -> str:
+    """Give the path in the root that a member's name stands for.
+
+    Raises:
+        ValueError: it leads elsewhere, or would be two lines of dpkg's list.
+    """
+    if ".." in name.split("/") or "\n" in name:
+        raise ValueError(f"{name!r} is not a name that a file of a package may have")
+    return posixpath.normpath("/" + name.lstrip("/"))
 
 
 def make_folder(order: int, path: str, member: tarfile.TarInfo, folders: dict[str, list[int]]) -> None:
@@ -196,7 +233,7 @@ def create(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None
         if member.issym():
             os.symlink(member.linkname, path)
         elif member.islnk():
-            target = posixpath.normpath("/" + member.linkname.lstrip("/"))
+            target = place(member.linkname)
             os.link(target if os.path.lexists(target) else target + ".dpkg-new", path, follow_symlinks=False)
             return
         elif member.isreg():
@@ -205,7 +242,7 @@ def create(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None
         elif member.isfifo():
             os.mkfifo(path, member.mode & 0o7777)
         else:
-            raise ValueError(f"{path}: packages can't bring device nodes")
+            raise ValueError(f"{path} is a device node, which packages can't bring")
     except FileExistsError:
         raise NotDisjointError(f"{path} is brought by two packages") from None
     except FileNotFoundError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from image_composer.repository.lock import Lock, LockedPackage
 from image_composer.root import operations
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import PACKAGES, Sandbox
-from image_composer.run import SHOWN_LINES, Completed
+from image_composer.run import FULL_HINT, SHOWN_LINES, Completed, find_tool, is_disk_full
 
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -40,11 +40,26 @@ DELAYED_PROGRAMS = ("/usr/bin/dracut", "/usr/sbin/update-initramfs", "/usr/bin/s
 """Programs that do nothing while packages are configured: the initramfs is made once, at the end, and host keys are
 made on each machine at its first boot."""
 
+DECOMPRESSORS = ("gzip", "xz", "zstd")
+"""Programs of the host that unpack packages; which of them a package needs is known only when it is read."""
+
+STAND_IN = "nothing"
+"""File of the workspace that stands in for them."""
+
 PIPE_SIZE = 1 << 20
 """Bytes that a decompressor may be ahead of the unpacker: the kernel's limit for unprivileged users."""
 
 PACKAGES_PER_BATCH = 128
 """Packages unpacked at once, each with two descriptors open: well below the usual limit of 1024."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Packages that are unpacked together."""
+
+    packages: list[LockedPackage]
+    configured_before: list[str]
+    """Names of packages that must be configured before these are unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,46 +77,59 @@ class DebInstaller:
     jobs: int
     reporter: Reporter
 
-    def install(self) -> None:
+    def install(self, *, parallel: bool = True) -> None:
         """Install all packages.
+
+        Args:
+            parallel: whether to unpack with several workers, as far as that can't make a difference to the result.
 
         Raises:
             AssemblyError: ASSEMBLE_PACKAGE_FAILED names the packages that failed and shows what they said.
+            ToolError: a decompressor is missing, the disk is full.
         """
-        order = installation_order(self.lock.packages)
-        first = bootstrap(self.lock.packages)
+        for name in DECOMPRESSORS:
+            find_tool(name)
+        self._prepare_stand_in()
         self.sandbox.act("apply", operations=skeleton())
-        refused = self._unpack_in_parallel(order, first)
-        if refused:
+        refused, known = self._record()
+        rounds = installation_rounds(self.lock.packages, {name: facts["scripts"] for name, facts in known.items()})
+        if not parallel:
+            refused = "as asked for"
+        if refused := refused or self._unpack_in_parallel(rounds, known):
             self.reporter.info(f"unpacking with dpkg, one package after another: {refused}")
             self.sandbox.act("apply", operations=[operations.remove("/*"), *skeleton()])
-            self._unpack_by_dpkg(order, first)
-        self._configure()
+            self._unpack_by_dpkg(rounds)
+        self._configure(["-a"])
+        self.sandbox.act("apply", operations=[operations.remove(POLICY)])
 
-    def _unpack_in_parallel(self, order: Sequence[LockedPackage], first: frozenset[str]) -> str | None:
-        """Unpack everything; gives the reason when only dpkg can tell the result."""
-        self.reporter.progress("reading packages", 0, len(order), "packages")
+    def _record(self) -> tuple[str | None, dict[str, dict[str, Any]]]:
+        """Record all packages as unpacked; gives a reason when only dpkg can do it, and what is known of each."""
+        self.reporter.progress("reading packages", 0, len(self.lock.packages), "packages")
         known: dict[str, dict[str, Any]] = {}
-        for batch in batches(order, PACKAGES_PER_BATCH):
+        refused: str | None = None
+        for batch in batches(installation_order(self.lock.packages), PACKAGES_PER_BATCH):
             answer = self._send("control.tar", [batch], "record", {})
-            if answer["refused"]:
-                return str(answer["refused"])
+            refused = refused or answer["refused"]
             known |= answer["packages"]
-        essential = [package for package in order if package.name in first]
-        others = [package for package in order if package.name not in first]
-        done = 0
-        for packages in (essential, others):
-            for batch in batches(packages, PACKAGES_PER_BATCH):
-                self.reporter.progress("unpacking", done, len(order), "packages")
+        return refused, known
+
+    def _unpack_in_parallel(self, rounds: Sequence[Round], known: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """Unpack everything; gives the reason when only dpkg can tell the result."""
+        order = [package for part in rounds for package in part.packages]
+        for number, part in enumerate(rounds):
+            self._configure(part.configured_before)
+            # The files of the first round bring the shell that scripts need; all others wait for theirs.
+            if number > 0 and (refused := self._run_preinst(part.packages, known)):
+                return refused
+            for batch in batches(part.packages, PACKAGES_PER_BATCH):
+                self.reporter.progress("unpacking", order.index(batch[0]), len(order), "packages")
                 answer = self._send("data.tar", balanced(batch, self.jobs), "unpack", known)
                 if answer["refused"]:
                     return str(answer["refused"])
-                done += len(batch)
-            if packages is essential:
+            if number == 0:
                 self._prepare_accounts()
-                self._run_preinst(order, known)
-                if self.sandbox.act("read", paths=["/var/lib/dpkg/diversions"])["contents"]["/var/lib/dpkg/diversions"]:
-                    return "a package diverts files of another"
+                if refused := self._run_preinst(part.packages, known):
+                    return refused
         return None
 
     def _send(
@@ -126,6 +154,8 @@ class DebInstaller:
                 {
                     "fd": readers[package.name],
                     "name": package.name,
+                    "version": package.version,
+                    "architecture": package.architecture,
                     "order": positions[package.name],
                     "record": known.get(package.name, {}).get("record"),
                     "conffiles": known.get(package.name, {}).get("conffiles", []),
@@ -140,10 +170,8 @@ class DebInstaller:
                 self.sandbox.tools().act, "send", descriptors=list(writers.values()), part=part, lists=sent
             )
             taker = pool.submit(self.sandbox.act, action, descriptors=list(readers.values()), **request)
-            answer = taker.result()
-            if not answer.get("refused"):
-                sender.result()  # after a refusal its pipes are broken, which says nothing
-        return answer
+            sender.result()  # first: what the taker would complain of is a consequence
+            return taker.result()
 
     def _prepare_accounts(self) -> None:
         """Bring the accounts that every Debian has, and forbid services to start.
@@ -154,7 +182,9 @@ class DebInstaller:
         self.sandbox.run(["/bin/sh", "-c", script])
         self.sandbox.act("apply", operations=[operations.write(POLICY, "#!/bin/sh\nexit 101\n", mode=0o755)])
 
-    def _run_preinst(self, order: Iterable[LockedPackage], known: Mapping[str, Mapping[str, Any]]) -> None:
+    def _run_preinst(self, packages: Iterable[LockedPackage], known: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """Run the scripts that come before unpacking; gives a reason when dpkg must do that from here on."""
+        before = self._diversions()
         scripts = [
             {
                 "argv": [f"/var/lib/dpkg/info/{known[package.name]['record']}.preinst", "install"],
@@ -169,38 +199,51 @@ class DebInstaller:
                     "DPKG_ROOT": "",
                 },
             }
-            for package in order
-            if known[package.name]["preinst"]
+            for package in packages
+            if "preinst" in known[package.name]["scripts"]
         ]
-        self.sandbox.act("scripts", system=True, scripts=scripts)
+        try:
+            self.sandbox.act("scripts", system=True, scripts=scripts)
+        except AssemblyError as error:
+            raise AssemblyError("ASSEMBLE_PACKAGE_FAILED", error.message, hint=SCRIPT_HINT) from error
+        return None if self._diversions() == before else "a package diverts files of another"
+
+    def _diversions(self) -> str | None:
+        path = "/var/lib/dpkg/diversions"
+        found: str | None = self.sandbox.act("read", paths=[path])["contents"][path]
+        return found
 
     def _version_of(self, name: str) -> str:
         return next((package.version for package in self.lock.packages if package.name == name), "")
 
-    def _unpack_by_dpkg(self, order: Sequence[LockedPackage], first: frozenset[str]) -> None:
+    def _unpack_by_dpkg(self, rounds: Sequence[Round]) -> None:
         """Unpack the way dpkg does it, after the files of the essential packages are there to run it."""
-        essential = [package for package in order if package.name in first]
-        for batch in batches(essential, PACKAGES_PER_BATCH):
+        for batch in batches(rounds[0].packages, PACKAGES_PER_BATCH):
             answer = self._send("data.tar", [batch], "unpack", {})
             if answer["refused"]:
                 raise AssemblyError("ASSEMBLE_NOT_DISJOINT", f"the essential packages overlap: {answer['refused']}")
         self._prepare_accounts()
-        paths = [f"{PACKAGES}/{self.files[package.name].name}" for package in order]
-        self._dpkg("unpacking", "--force-depends", "--no-triggers", "--unpack", *paths)
+        for part in rounds:
+            self._configure(part.configured_before)
+            paths = [f"{PACKAGES}/{self.files[package.name].name}" for package in part.packages]
+            self._dpkg("unpacking", "--force-depends", "--no-triggers", "--unpack", *paths)
 
-    def _configure(self) -> None:
-        stub = self.sandbox.workspace / "nothing"
+    def _prepare_stand_in(self) -> None:
+        stub = self.sandbox.workspace / STAND_IN
         stub.write_text("#!/bin/sh\nexit 0\n")
         stub.chmod(0o755)
-        self._dpkg("configuring", "--configure", "-a", shadows=dict.fromkeys(DELAYED_PROGRAMS, stub.name))
-        self.sandbox.act("apply", operations=[operations.remove(POLICY)])
 
-    def _dpkg(self, doing: str, *arguments: str, shadows: Mapping[str, str] | None = None) -> None:
+    def _configure(self, names: Sequence[str]) -> None:
+        if names:
+            self._dpkg("configuring", "--configure", *names)
+
+    def _dpkg(self, doing: str, *arguments: str) -> None:
         """Run dpkg, which tells how far it is by lines such as `processing: configure: libc6:amd64`."""
         status_read, status_write = os.pipe()
         with ThreadPoolExecutor(1) as pool, os.fdopen(status_read, errors="replace") as status:
             watching = pool.submit(self._watch, doing, status)
             argv = ["dpkg", "--status-fd", str(status_write), *arguments]
+            shadows = dict.fromkeys(DELAYED_PROGRAMS, STAND_IN) if "--configure" in arguments else {}
             descriptors = [status_write]
             done = self.sandbox.run(argv, env=ENVIRONMENT, shadows=shadows, check=False, descriptors=descriptors)
             watching.result()
@@ -213,15 +256,18 @@ class DebInstaller:
             self.reporter.progress(f"{doing} {line.split(':')[2].strip()}", min(number, total), total, "packages")
 
 
+SCRIPT_HINT = "the package's own script said why, above"
+
+
 def package_failure(done: Completed) -> AssemblyError | ToolError:
     """Explain dpkg's failure by the packages it names."""
     said = (done.stdout + done.stderr).decode(errors="replace")
     names = sorted(set(re.findall(r"^dpkg: error processing (?:package|archive) (\S+) \(--", said, re.MULTILINE)))
     tail = "\n".join(said.strip().splitlines()[-SHOWN_LINES:])
-    if "No space left on device" in said:
-        return ToolError("TOOL_DISK_FULL", f"the disk is full while installing packages\n{tail}")
+    if is_disk_full(said):
+        return ToolError("TOOL_DISK_FULL", f"the disk is full while installing packages\n{tail}", hint=FULL_HINT)
     what = f"installing {', '.join(names)} failed" if names else f"dpkg failed with status {done.returncode}"
-    return AssemblyError("ASSEMBLE_PACKAGE_FAILED", f"{what}\n{tail}", hint="the package's own script said why, above")
+    return AssemblyError("ASSEMBLE_PACKAGE_FAILED", f"{what}\n{tail}", hint=SCRIPT_HINT)
 
 
 def skeleton() -> list[Operation]:
@@ -245,17 +291,56 @@ def skeleton() -> list[Operation]:
     ]
 
 
-def bootstrap(packages: Sequence[LockedPackage]) -> frozenset[str]:
-    """Give the names of the essential packages with all that they depend on."""
+def installation_rounds(packages: Sequence[LockedPackage], scripts: Mapping[str, Collection[str]]) -> list[Round]:
+    """Give the packages in the rounds that they are unpacked in, the essential ones first.
+
+    A package may need others configured before it is unpacked (Pre-Depends, Debian policy 7.2). Only its preinst
+    script could tell the difference, and only for packages that have something to configure, so that one round for
+    nearly everything is the rule.
+
+    Args:
+        packages: all of them.
+        scripts: names of each package's maintainer scripts.
+    """
+    order = installation_order(packages)
     by_name = {package.name: package for package in packages}
+    first = bootstrap(packages)
+    inert = first | {name for name in by_name if "postinst" not in scripts[name]}
+    rounds = [Round([package for package in order if package.name in first], [])]
+    waiting = [package for package in order if package.name not in first]
+    configured: set[str] = set()
+    while waiting:
+        needs = {
+            package.name: closure(by_name, package.pre_depends) if "preinst" in scripts[package.name] else frozenset()
+            for package in waiting
+        }
+        unpacked_later = {package.name for package in waiting}
+        # Packages that need each other first can't be helped: they come together.
+        now = [package for package in waiting if not (needs[package.name] - inert) & unpacked_later] or waiting
+        before = {name for package in now if needs[package.name] - inert for name in needs[package.name]}
+        before = (before | first if before else before) - configured - {package.name for package in now}
+        rounds.append(Round(now, [package.name for package in order if package.name in before]))
+        configured |= before
+        waiting = [package for package in waiting if package not in now]
+    return rounds
+
+
+def closure(packages: Mapping[str, LockedPackage], names: Iterable[str]) -> frozenset[str]:
+    """Give the names with all that they depend on."""
     found: set[str] = set()
-    waiting = [package.name for package in packages if package.essential]
+    waiting = list(names)
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += by_name[name].depends
+            waiting += packages[name].depends
     return frozenset(found)
+
+
+def bootstrap(packages: Sequence[LockedPackage]) -> frozenset[str]:
+    """Give the names of the essential packages with all that they depend on."""
+    by_name = {package.name: package for package in packages}
+    return closure(by_name, [package.name for package in packages if package.essential])
 
 
 def installation_order(packages: Sequence[LockedPackage]) -> list[LockedPackage]:

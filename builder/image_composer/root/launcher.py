@@ -20,6 +20,7 @@ import ctypes
 import json
 import os
 import resource
+import select
 import signal
 import stat
 import subprocess
@@ -47,7 +48,7 @@ AT_RECURSIVE = 0x8000
 AT_FDCWD = -100
 SYS_MOUNT_SETATTR = 442  # the same on x86_64 and aarch64
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 24, 22, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
 SECCOMP_MODE_FILTER = 2
 LAST_CAPABILITY_TRIED = 63
 
@@ -56,6 +57,10 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 class RefusedError(Exception):
     """The kernel did not allow a step of setting up."""
+
+
+class RootError(RefusedError):
+    """A package has put something into the root that the sandbox can't be set up over."""
 
 
 def main() -> NoReturn:
@@ -104,18 +109,31 @@ def holder(plan: dict[str, Any], program: Callable[[], int], parent: int, unshar
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     die_with_parent(parent)  # a change of ids has cleared it
+    alive_read, alive_write = os.pipe()
     child = os.fork()
     if child == 0:
-        guard(lambda: init(plan, program))
+        os.close(alive_write)
+        guard(lambda: init(plan, program, alive_read))
+    os.close(alive_read)
     close_all(plan)
     return wait_for(child)
 
 
-def init(plan: dict[str, Any], program: Callable[[], int]) -> int:
-    """Put the root together, give up rights, run what was asked and reap everything else."""
+def init(plan: dict[str, Any], program: Callable[[], int], alive: int) -> int:
+    """Put the root together, give up rights, run what was asked and reap everything else.
+
+    Args:
+        plan: of the sandbox.
+        program: what was asked for.
+        alive: the end of a pipe whose other end the parent holds; its number tells nothing across pid namespaces.
+    """
     call("prctl", libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(EXIT_REFUSED)  # the parent had ended before it could take us with it
+    os.close(alive)
     os.umask(0o022)
     enter_root(plan)
+    call("prctl", libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))  # nothing of the root may look into this process
     call("sethostname", libc.sethostname(b"localhost", 9))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     give_up_rights(plan)
@@ -152,6 +170,8 @@ def load_action(plan: dict[str, Any]) -> Callable[[], int]:
 
 def execute(argv: list[str], environment: dict[str, str]) -> int:
     """Become a program found in the root; give the status a shell gives when there is none."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and what is ignored stays so in a new program
     try:
         os.execvpe(argv[0], argv, environment)
     except OSError as error:
@@ -223,7 +243,7 @@ def open_inside(new: str, target: str, *, is_file: bool = False) -> int:
         os.close(place)
         place = entry
         if stat.S_ISLNK(os.fstat(place).st_mode):
-            raise RefusedError(f"{target} in the root is a symbolic link, but a folder is needed there")
+            raise RootError(f"{target} is a symbolic link, where a folder or a file is needed")
     return place
 
 
@@ -341,7 +361,8 @@ def guard(body: Any) -> NoReturn:
 
 def refuse(error: Exception) -> NoReturn:
     """Say why, in the form that sandbox.py reads, and end."""
-    os.write(2, json.dumps({"sandbox-refused": str(error)}).encode() + b"\n")
+    kind = "root-refused" if isinstance(error, RootError) else "sandbox-refused"
+    os.write(2, json.dumps({kind: str(error)}).encode() + b"\n")
     os._exit(EXIT_REFUSED)
 
 

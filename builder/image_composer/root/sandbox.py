@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from image_composer.errors import AssemblyError, SandboxError
+from image_composer.errors import AssemblyError, SandboxError, ToolError
 from image_composer.root.idmap import IdMap
+from image_composer.root.launcher import EXIT_REFUSED
 from image_composer.root.seccomp import filter_program
-from image_composer.run import SHOWN_LINES, Completed, Runner, failure, find_tool
+from image_composer.run import FULL_HINT, SHOWN_LINES, Completed, Runner, failure, find_tool, is_disk_full
 
 Answer = dict[str, Any]
 """What an action of inside.py answers: a JSON object."""
@@ -74,7 +75,8 @@ class Sandbox:
     """Added to `ENVIRONMENT`, for example SOURCE_DATE_EPOCH."""
 
     def prepare(self, *folders: str) -> None:
-        """Make folders of the workspace that the sandbox may write to."""
+        """Make folders of the workspace that the sandbox may write to, and let it find its way to them."""
+        self.workspace.chmod(self.workspace.stat().st_mode | 0o111)
         for name in folders:
             path = self.workspace / name
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -131,7 +133,8 @@ class Sandbox:
 
         Raises:
             SandboxError: SANDBOX_REFUSED.
-            AssemblyError: ASSEMBLE_ACTION_FAILED.
+            AssemblyError: ASSEMBLE_ACTION_FAILED, ASSEMBLE_ROOT_UNUSABLE.
+            ToolError: TOOL_DISK_FULL.
         """
         mounts = _system_mounts() if system else []
         if exchange:
@@ -147,6 +150,8 @@ class Sandbox:
             answer: Answer = json.loads(done.stdout)
         except ValueError:
             raise failure(f"the action {name} in the root", done) from None
+        if "failed" in answer and is_disk_full(answer["failed"]):
+            raise ToolError("TOOL_DISK_FULL", f"the disk is full: {answer['failed']}", hint=FULL_HINT)
         if "failed" in answer:
             said = done.stderr.decode(errors="replace").strip().splitlines()[-SHOWN_LINES:]
             message = "\n".join([f"{name} in the root: {answer['failed']}", *said])
@@ -232,16 +237,33 @@ class Tools:
 
 
 def _check_refusal(done: Completed) -> None:
+    """Tell why there was no sandbox; programs of the root may print the same words, but hardly with that status."""
+    if done.returncode != EXIT_REFUSED:
+        return
     for line in done.stderr.splitlines():
-        if line.startswith(b'{"sandbox-refused"'):
-            reason = json.loads(line)["sandbox-refused"]
+        reasons = _reasons(line)
+        if "sandbox-refused" in reasons:
             raise SandboxError(
                 "SANDBOX_REFUSED",
-                f"the sandbox that packages are installed in can't be set up: {reason}",
+                f"the sandbox that packages are installed in can't be set up: {reasons['sandbox-refused']}",
                 hint="user namespaces must be allowed (sysctl user.max_user_namespaces, AppArmor) and, in a container, "
                 "the pod must be privileged or have CAP_SYS_ADMIN, CAP_SETUID and an unmasked /proc; "
                 "'image-composer doctor' tries it",
             )
+        if "root-refused" in reasons:
+            raise AssemblyError(
+                "ASSEMBLE_ROOT_UNUSABLE",
+                f"programs can't be run in the root: {reasons['root-refused']}",
+                hint="one of the packages, or its script, has put it there",
+            )
+
+
+def _reasons(line: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _system_mounts() -> list[dict[str, Any]]:
