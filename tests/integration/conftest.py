@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.composer import Composer
+from support.composer import Composer, write_document
 from support.debrepo import DebRepository, served, write_repository
 from support.debs import Deb
-from support.distribution import BOOT, OwnRepository, write_distribution
+from support.distribution import BOOT, OwnRepository, document, write_distribution
 from support.openpgp import Key, Keychain
 
 PACKAGES = (
@@ -23,6 +24,7 @@ PACKAGES = (
     Deb("exim", fields={"Conflicts": "postfix"}),
     Deb("mailing-lists", depends="postfix"),
     Deb("postfix"),
+    Deb("big", files={"usr/share/big": random.Random("big").randbytes(4 << 20)}),
     Deb("half-baked", depends="never-packaged (>= 2)"),
 )
 """A small world of packages that agree and disagree; nothing in it can run."""
@@ -70,3 +72,16 @@ def bootable(tmp_path_factory: pytest.TempPathFactory, cache: Path, mirror: str,
     """The composer with the essential packages of Debian 12 and a kernel of a few bytes: images in seconds."""
     folder = tmp_path_factory.mktemp("on-debian")
     return Composer(cache, write_distribution(folder, OwnRepository(mirror, key), on_debian=True))
+
+
+@pytest.fixture(scope="session")
+def finished(bootable: Composer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which every stage but the last has run, as a pod runs them."""
+    folder = tmp_path_factory.mktemp("finished")
+    workspace = folder / "workspace"
+    file = write_document(folder, document())
+    for name in ("validate", "resolve", "fetch", "assemble", "image", "attest"):
+        words = ["--file", str(file)] if name == "validate" else []
+        outcome = bootable.run("stage", name, "--workspace", workspace, *words)
+        assert outcome.status == 0, outcome.error
+    return workspace
