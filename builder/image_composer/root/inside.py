@@ -67,6 +67,7 @@ def write_file(operation: dict[str, Any]) -> None:
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(base64.b64decode(operation["content"]))
+        stream.flush()  # a later write would clear setuid and setgid
         os.fchown(descriptor, operation["uid"], operation["gid"])
         os.fchmod(descriptor, operation["mode"])
 
