@@ -6,7 +6,7 @@ in the group `image_composer.providers` whose name is the distribution's; see do
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
@@ -100,7 +100,30 @@ class AccountFacts(SpecModel):
     """Group that may read the shadow files."""
 
 
-class DefaultFile(SpecModel):
+class DefaultPackage(SpecModel):
+    """A package that images have unless the user wants it otherwise."""
+
+    name: PackageName
+    unless: list[PackageName] = Field(default_factory=list)
+    """Packages that do its work: it is left out when the user asks for one of them."""
+
+
+class Conditional(SpecModel):
+    """Something that depends on what is in the image."""
+
+    requires: PackageName | None = None
+    """Applies only when this package is in the image."""
+
+    unless: list[PackageName] = Field(default_factory=list)
+    """Does not apply when one of these packages is in the image."""
+
+    def applies(self, installed: Collection[str]) -> bool:
+        """Say whether it applies to an image of these packages."""
+        missing = self.requires is not None and self.requires not in installed
+        return not missing and not any(name in installed for name in self.unless)
+
+
+class DefaultFile(Conditional):
     """A file that images of the distribution have."""
 
     path: AbsolutePath
@@ -108,16 +131,11 @@ class DefaultFile(SpecModel):
     mode: Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$")] = "0644"
     """Mode in octal."""
 
-    requires: PackageName | None = None
-    """Written only when this package is in the image."""
 
-
-class DefaultUnit(SpecModel):
+class DefaultUnit(Conditional):
     """A systemd unit that images of the distribution start."""
 
     name: str
-    requires: PackageName | None = None
-    """Enabled only when this package is in the image."""
 
 
 class Manifest(SpecModel):
@@ -136,7 +154,10 @@ class Manifest(SpecModel):
     repositories: list[RepositoryFacts]
 
     base_packages: list[PackageName]
-    """What every image has; the closure of Essential packages comes by itself."""
+    """What every image has and can't exclude; the closure of Essential packages comes by itself."""
+
+    default_packages: list[DefaultPackage] = Field(default_factory=list)
+    """What an image has beyond that, unless it is excluded or something else does its work."""
 
     feature_packages: dict[Literal["sudo"], list[PackageName]] = Field(default_factory=dict)
     """Packages that a field of the spec brings."""

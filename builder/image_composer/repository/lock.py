@@ -78,6 +78,9 @@ class LockedPackage(SpecModel):
     depends: list[str] = Field(default_factory=list)
     """Names of packages of this lock that satisfy its dependencies, sorted."""
 
+    pre_depends: list[str] = Field(default_factory=list)
+    """Those of them that must be configured before this package is unpacked."""
+
 
 class Lock(SpecModel):
     """All packages of an image, sorted by name."""

@@ -47,6 +47,9 @@ class IndexEntry(NamedTuple):
     depends: str
     """Pre-Depends and then Depends: the order decides where there are alternatives."""
 
+    pre_depends: str
+    """What must be configured before the package is unpacked."""
+
     recommends: str
     suggests: str
 
@@ -118,6 +121,7 @@ def _entry(values: dict[bytes, bytes], what: str) -> IndexEntry:
         essential=values.get(b"Essential", b"no") == b"yes",
         priority=_PRIORITY.get(values.get(b"Priority", b""), len(PRIORITIES) - 1),
         depends=_joined(values, b"Pre-Depends", b"Depends"),
+        pre_depends=_joined(values, b"Pre-Depends"),
         recommends=_joined(values, b"Recommends"),
         suggests=_joined(values, b"Suggests"),
     )

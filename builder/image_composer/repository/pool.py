@@ -22,6 +22,7 @@ from image_composer.repository.solvfile import (
     ESSENTIAL,
     KEYS,
     MENTION,
+    PRE_DEPENDS,
     PRIORITY,
     RECOMMENDS,
     SOURCE,
@@ -184,6 +185,10 @@ class PackagePool:
     def needs(self, package: int) -> Sequence[Need]:
         """Give what a package depends on, in the order in which apt looks at it."""
         return self._read_needs(package, DEPENDS)
+
+    def early_needs(self, package: int) -> Sequence[Need]:
+        """Give what must be configured before a package is unpacked, which `needs` holds too."""
+        return self._read_needs(package, PRE_DEPENDS)
 
     def recommendations(self, package: int) -> Sequence[Need]:
         """Give what a package recommends."""

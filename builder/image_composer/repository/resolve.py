@@ -12,7 +12,7 @@ from urllib.parse import quote
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock, LockedPackage, LockedRepository
 from image_composer.repository.metadata import VerifiedRepository, verify_repository
-from image_composer.repository.pool import PackageFacts, PackagePool
+from image_composer.repository.pool import Need, PackageFacts, PackagePool
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.solver import Solution, solve
 from image_composer.repository.solvfile import solv_files
@@ -129,15 +129,19 @@ def _packages(pool: PackagePool, solution: Solution) -> list[LockedPackage]:
         _package(
             pool.facts(package),
             requested=pool.name(package) in solution.requested,
-            depends=sorted(
-                {pool.name(found) for need in pool.needs(package) for found in need.met_by & chosen if found != package}
-            ),
+            depends=_met_by(pool, pool.needs(package), chosen - {package}),
+            pre_depends=_met_by(pool, pool.early_needs(package), chosen - {package}),
         )
         for package in solution.packages
     ]
 
 
-def _package(facts: PackageFacts, *, requested: bool, depends: list[str]) -> LockedPackage:
+def _met_by(pool: PackagePool, needs: Sequence[Need], chosen: set[int]) -> list[str]:
+    """Give the names, sorted, of the chosen packages that meet needs."""
+    return sorted({pool.name(found) for need in needs for found in need.met_by & chosen})
+
+
+def _package(facts: PackageFacts, *, requested: bool, depends: list[str], pre_depends: list[str]) -> LockedPackage:
     return LockedPackage(
         name=facts.name,
         version=facts.version,
@@ -152,4 +156,5 @@ def _package(facts: PackageFacts, *, requested: bool, depends: list[str]) -> Loc
         essential=facts.essential,
         requested=requested,
         depends=depends,
+        pre_depends=pre_depends,
     )

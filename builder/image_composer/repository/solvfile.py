@@ -28,7 +28,7 @@ from image_composer.repository.release import PackageIndex
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader
 
-FORM = 2
+FORM = 3
 """Counted up whenever what these files carry changes, so that older ones in a store are left alone."""
 
 LARGEST_INDEX = 1024 * 1024 * 1024
@@ -37,6 +37,7 @@ LARGEST_INDEX = 1024 * 1024 * 1024
 SOURCE = "image-composer:source"
 SOURCE_VERSION = "image-composer:source-version"
 DEPENDS = "image-composer:depends"
+PRE_DEPENDS = "image-composer:pre-depends"
 RECOMMENDS = "image-composer:recommends"
 SUGGESTS = "image-composer:suggests"
 ESSENTIAL = "image-composer:essential"
@@ -44,7 +45,7 @@ PRIORITY = "image-composer:priority"
 MENTION = "image-composer:mention"
 """Order in which the index first mentions a package's name: apt's last resort among equal providers."""
 
-KEYS = (SOURCE, SOURCE_VERSION, DEPENDS, RECOMMENDS, SUGGESTS, ESSENTIAL, PRIORITY, MENTION)
+KEYS = (SOURCE, SOURCE_VERSION, DEPENDS, PRE_DEPENDS, RECOMMENDS, SUGGESTS, ESSENTIAL, PRIORITY, MENTION)
 """Names of our own among libsolv's; what they hold is described by packages.py."""
 
 
@@ -171,7 +172,12 @@ def _annotate(pool: Any, repo: Any, entries: Iterator[IndexEntry], what: str) ->
             details.set_poolstr(number, key[SOURCE_VERSION], entry.source_version)
         if entry.essential:
             details.set_void(number, key[ESSENTIAL])
-        for name, text in ((DEPENDS, entry.depends), (RECOMMENDS, entry.recommends), (SUGGESTS, entry.suggests)):
+        for name, text in (
+            (DEPENDS, entry.depends),
+            (PRE_DEPENDS, entry.pre_depends),
+            (RECOMMENDS, entry.recommends),
+            (SUGGESTS, entry.suggests),
+        ):
             if text:
                 details.set_str(number, key[name], text)
     repo.internalize()

@@ -95,7 +95,7 @@ class Assembler:
             *users,
         ]
         self.sandbox.act("apply", operations=wanted)
-        units = [unit.name for unit in self.manifest.units if unit.requires is None or unit.requires in installed]
+        units = [unit.name for unit in self.manifest.units if unit.applies(installed)]
         if units:
             self.sandbox.run(["systemctl", "enable", *units], env={"SYSTEMD_OFFLINE": "1"})
 
@@ -165,7 +165,7 @@ def default_files(manifest: Manifest, installed: set[str]) -> list[Operation]:
     return [
         operations.write(file.path, file.content, mode=int(file.mode, 8))
         for file in manifest.files
-        if file.requires is None or file.requires in installed
+        if file.applies(installed)
     ]
 
 

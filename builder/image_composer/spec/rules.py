@@ -43,7 +43,8 @@ def spec_problems(spec: ImageSpec, prefix: str, unknown: frozenset[str]) -> list
 
 def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Problem]:
     """Give what the target can't do of what the spec asks."""
-    findings = [*_unknown_mirrors(spec, manifest), *_filesystems(spec, manifest), *_repository_ids(spec, manifest)]
+    rules = (_unknown_mirrors, _filesystems, _repository_ids, _base_not_excluded)
+    findings = [finding for rule in rules for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
 
 
@@ -143,6 +144,12 @@ def _filesystems(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
         if partition.filesystem not in manifest.filesystems:
             known = ", ".join(manifest.filesystems)
             yield f"disk.partitions[{number}].filesystem", f"{manifest.title} can't mount it; known: {known}"
+
+
+def _base_not_excluded(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    for number, name in enumerate(spec.exclude_packages):
+        if name in manifest.base_packages:
+            yield f"excludePackages[{number}]", f"{name} is part of every image of {manifest.title}"
 
 
 def _repository_ids(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:

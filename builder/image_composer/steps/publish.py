@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from image_composer import __version__
-from image_composer.digest import pretty_json
+from image_composer.digest import file_sha256, pretty_json
 from image_composer.errors import ComposerError
 from image_composer.evidence.result import RESULT_FILE, Artifact, BuildResult, Document
 from image_composer.publish.directory import publish
@@ -41,7 +41,8 @@ def build_result(build: Build, finished: FinishedImages, files: dict[str, Path])
     """Give the account of a build."""
     workspace, spec = build.workspace, build.spec.image
     assembled = workspace.read(workspace.assembled, AssembledRoot)
-    digests = read_checksums((workspace.evidence / CHECKSUMS).read_text())
+    sums = workspace.evidence / CHECKSUMS
+    digests = {**read_checksums(sums.read_text()), CHECKSUMS: file_sha256(sums)}
     elapsed = timedelta(seconds=sum(build.reporter.timings.values()))
     return BuildResult(
         name=spec.name,

@@ -60,9 +60,14 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
         for name in manifest.feature_packages.get("sudo", [])
         if any(user.sudo is not Sudo.NONE for user in spec.users)
     ]
-    versioned = {parse_package_request(text).name for text in spec.packages}
-    own = [*manifest.base_packages, kernel, *facts.boot_packages, *manifest.initramfs.packages, *features]
-    names = [*spec.packages, *(name for name in own if name not in versioned)]
+    asked_for = {parse_package_request(text).name for text in spec.packages}
+    defaults = [
+        default.name
+        for default in manifest.default_packages
+        if default.name not in spec.exclude_packages and not asked_for.intersection(default.unless)
+    ]
+    own = [*manifest.base_packages, *defaults, kernel, *facts.boot_packages, *manifest.initramfs.packages, *features]
+    names = [*spec.packages, *(name for name in own if name not in asked_for)]
     return PackageQuery(
         names=tuple(dict.fromkeys(names)),
         exclude=tuple(spec.exclude_packages),
