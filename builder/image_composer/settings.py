@@ -7,6 +7,7 @@ Nothing here changes what an image contains.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,30 +70,30 @@ class Settings:
             SpecError: a variable's value can't be read; its path is the variable's name.
         """
         cache = environment.get("IMAGE_COMPOSER_CACHE_DIR")
-        if cache is None:
+        if not cache:
             home = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/root")) / ".cache")
             cache = str(Path(home) / "image-composer")
-        numbers = _Numbers(environment)
+        values = _Values(environment)
         defaults = cls(cache_dir=Path(cache).absolute())
         settings = cls(
             cache_dir=defaults.cache_dir,
-            cache_bytes=numbers.read("IMAGE_COMPOSER_CACHE_SIZE_MIB", defaults.cache_bytes // MIB, 1) * MIB,
-            jobs=numbers.read("IMAGE_COMPOSER_JOBS", defaults.jobs, 1),
-            downloads=numbers.read("IMAGE_COMPOSER_DOWNLOADS", defaults.downloads, 1),
-            timeout=numbers.read("IMAGE_COMPOSER_TIMEOUT", int(defaults.timeout), 1),
-            retries=numbers.read("IMAGE_COMPOSER_RETRIES", defaults.retries, 0),
+            cache_bytes=values.read("IMAGE_COMPOSER_CACHE_SIZE_MIB", defaults.cache_bytes // MIB, 1) * MIB,
+            jobs=values.read("IMAGE_COMPOSER_JOBS", defaults.jobs, 1),
+            downloads=values.read("IMAGE_COMPOSER_DOWNLOADS", defaults.downloads, 1),
+            timeout=values.read("IMAGE_COMPOSER_TIMEOUT", int(defaults.timeout), 1),
+            retries=values.read("IMAGE_COMPOSER_RETRIES", defaults.retries, 0),
             mirrors={
-                name.removeprefix(MIRROR_PREFIX).lower().replace("_", "-"): url.rstrip("/")
+                name.removeprefix(MIRROR_PREFIX).lower().replace("_", "-"): values.read_url(name)
                 for name, url in environment.items()
                 if name.startswith(MIRROR_PREFIX) and url
             },
-            host_sources=numbers.read("IMAGE_COMPOSER_HOST_SOURCES", 1, 0) != 0,
-            offline=numbers.read("IMAGE_COMPOSER_OFFLINE", 0, 0) != 0,
+            host_sources=values.read("IMAGE_COMPOSER_HOST_SOURCES", 1, 0) != 0,
+            offline=values.read("IMAGE_COMPOSER_OFFLINE", 0, 0) != 0,
             proxies=_proxies(environment),
             no_proxy=_either_case(environment, "no_proxy"),
         )
-        if numbers.problems:
-            raise SpecError(numbers.problems)
+        if values.problems:
+            raise SpecError(values.problems)
         return settings
 
 
@@ -107,8 +108,8 @@ def _either_case(environment: Mapping[str, str], name: str) -> str:
     return environment.get(name) or environment.get(name.upper(), "")
 
 
-class _Numbers:
-    """Reads whole numbers from variables and collects what is wrong with them."""
+class _Values:
+    """Reads numbers and URLs from variables and collects what is wrong with them."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
@@ -118,9 +119,16 @@ class _Numbers:
         text = self.environment.get(name, "")
         if not text:
             return default
-        if text.isascii() and text.isdigit() and int(text) >= minimum:
+        if re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= minimum:
             return int(text)
-        self.problems.append(
-            Problem(name, f"must be a whole number of at least {minimum}, not {text!r}", "SETTINGS_INVALID")
-        )
+        self._refuse(name, f"must be a whole number of at least {minimum}, not {text!r}")
         return default
+
+    def read_url(self, name: str) -> str:
+        url = self.environment[name]
+        if not re.fullmatch(r"(https?|file)://[!-~]+", url):
+            self._refuse(name, f"must be a URL such as https://mirror.example/debian, not {url!r}")
+        return url.rstrip("/")
+
+    def _refuse(self, name: str, message: str) -> None:
+        self.problems.append(Problem(name, message, "SETTINGS_INVALID"))

@@ -60,7 +60,13 @@ STAGES: Sequence[Stage] = (
         ("evidence",),
         attest,
     ),
-    Stage("publish", "publishing", ("images", "images.json", "evidence"), ("result.json",), publish_results),
+    Stage(
+        "publish",
+        "publishing",
+        ("spec.json", "lock.json", "assemble.json", "images", "images.json", "evidence"),
+        ("result.json",),
+        publish_results,
+    ),
 )
 
 

@@ -142,7 +142,7 @@ class Workspace:
     def write_text(self, path: Path, text: str) -> None:
         """Write a text to a file, whole or not at all."""
         unfinished = path.with_name(f".{path.name}.part")
-        unfinished.write_text(text)
+        unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)
 
     def read(self, path: Path, model: type[Model]) -> Model:
@@ -158,5 +158,5 @@ class Workspace:
             raise ComposerError(
                 "WORKSPACE_INCOMPLETE",
                 f"{path.name} is missing from the workspace {self.folder} or damaged: {error}",
-                hint="run the stages in order: 'image-composer stages' lists them",
+                hint="run the stages in order: 'image-composer stage --help' lists them",
             ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -183,6 +184,10 @@ def stage(
     options: Options, *, name: str, workspace: Path, document: Path | None, output: Path | None, lock: Path | None
 ) -> None:
     """Run one stage by itself in a workspace, as a builder pod does."""
+    if name == "validate" and document is None:
+        raise click.UsageError("the stage validate needs --file")
+    if name == "publish" and output is None:
+        raise click.UsageError("the stage publish needs --output")
     commands.run_one_stage(options, name, workspace=workspace, document=document, output=output, lock=lock)
 
 
@@ -195,4 +200,5 @@ def completion(shell: str) -> None:
 
 def main() -> None:
     """Run the program."""
+    os.umask(0o022)  # the sandbox has ids of its own and reads packages that this process has written
     cli(prog_name="image-composer")

@@ -22,10 +22,13 @@ from image_composer.provider import Provider, load_providers
 from image_composer.report import Reporter
 from image_composer.run import Runner
 from image_composer.settings import Settings
+from image_composer.spec.parse import MAX_BYTES
 from image_composer.steps.build import Build
 from image_composer.workspace import Workspace
 
 LOG_FORMATS = ("auto", "plain", "json")
+STANDARD_INPUT = "-"
+"""What users write for it instead of a file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +123,21 @@ def new_build(session: Session, workspace: Workspace) -> Build:
 
 def with_document(build: Build, path: Path) -> Build:
     """Give the build of a document; `-` is standard input."""
-    return replace(build, document=read_input(path), document_name=path.name)
+    name = "standard input" if str(path) == STANDARD_INPUT else path.name
+    return replace(build, document=read_input(path), document_name=name)
 
 
 def read_input(path: Path) -> bytes:
-    """Read a file that the user names.
+    """Read a file that the user names, no further than what is too large for a document.
 
     Raises:
         SpecError: SPEC_UNREADABLE.
     """
     try:
-        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        if str(path) == STANDARD_INPUT:
+            return sys.stdin.buffer.read(MAX_BYTES + 1)
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise SpecError([Problem("", f"{path}: {error.strerror}", "SPEC_UNREADABLE")]) from error
 
