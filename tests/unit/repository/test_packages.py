@@ -25,6 +25,7 @@ ENTRIES = st.builds(
     essential=st.booleans(),
     priority=st.integers(0, len(PRIORITIES) - 1),
     depends=st.sampled_from(["", "a, b (>= 1) | c"]),
+    pre_depends=st.sampled_from(["", "dpkg (>= 1.17)"]),
     recommends=st.sampled_from(["", "d"]),
     suggests=st.sampled_from(["", "e,\n f"]).map(lambda text: text.replace("\n", "")),
 )
@@ -46,6 +47,7 @@ def written(entry: IndexEntry, noise: list[str]) -> str:
         f"SHA256: {entry.sha256}",
         f"Priority: {PRIORITIES[entry.priority]}",
         f"Depends: {entry.depends}",
+        *([f"Pre-Depends: {entry.pre_depends}"] if entry.pre_depends else []),
         *([f"Recommends: {entry.recommends}"] if entry.recommends else []),
         "Suggests: " + entry.suggests.replace(", ", ",\n "),
         *(["Essential: yes"] if entry.essential else []),
@@ -56,7 +58,11 @@ def written(entry: IndexEntry, noise: list[str]) -> str:
 @given(st.lists(st.tuples(ENTRIES, NOISE), max_size=5), st.sampled_from(["\n", "\n\n", ""]))
 def test_what_is_written_is_read(entries: list[tuple[IndexEntry, list[str]]], end: str) -> None:
     text = "\n".join(written(*entry) for entry in entries) + end
-    assert list(scan_packages(text.encode(), "main")) == [entry for entry, _ in entries]
+    expected = [
+        entry._replace(depends=", ".join(need for need in (entry.pre_depends, entry.depends) if need))
+        for entry, _ in entries
+    ]
+    assert list(scan_packages(text.encode(), "main")) == expected
 
 
 @given(st.binary(max_size=300))
