@@ -9,20 +9,17 @@ when the one before it dies, so that nothing outlives the composer, whatever kil
     init     process 1 of the new pid namespace: mounts, pivots, gives up rights, reaps
     program  what was asked for
 
-The order of things matters: all mounts are made while the host's /proc is still visible, every mount point is opened
-without following links (the root may hold hostile ones), and rights are given up before anything of the root runs.
+The order of things matters: all mounts are made while the host's /proc is still visible, and rights are given up before
+anything of the root runs.
 """
 
 from __future__ import annotations
 
-import base64
-import ctypes
 import json
 import os
 import resource
 import select
 import signal
-import stat
 import subprocess
 import sys
 import traceback
@@ -31,36 +28,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-EXIT_REFUSED = 125
-"""Exit status when the sandbox itself could not be set up; the reason is on standard error as one line of JSON."""
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # -I leaves it out; nothing installed is needed
 
-STAGING = "/tmp"  # noqa: S108 - only a mount point, covered by a tmpfs in a mount namespace of our own
-"""Folder of every Linux system that the new root is put together over."""
+from image_composer.root.launcher_kernel import (
+    EXIT_REFUSED,
+    PR_SET_DUMPABLE,
+    PR_SET_PDEATHSIG,
+    RefusedError,
+    RootError,
+    call,
+    die_with_parent,
+    libc,
+)
+from image_composer.root.launcher_mounts import enter_root
+from image_composer.root.launcher_rights import give_up_rights
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
-
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
-MNT_DETACH = 2
-MOUNT_ATTR_RDONLY = 1
-AT_RECURSIVE = 0x8000
-AT_FDCWD = -100
-SYS_MOUNT_SETATTR = 442  # the same on x86_64 and aarch64
-SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
-SECCOMP_MODE_FILTER = 2
-LAST_CAPABILITY_TRIED = 63
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-class RefusedError(Exception):
-    """The kernel did not allow a step of setting up."""
-
-
-class RootError(RefusedError):
-    """A package has put something into the root that the sandbox can't be set up over."""
 
 
 def main() -> NoReturn:
@@ -162,7 +147,6 @@ def load_action(plan: dict[str, Any]) -> Callable[[], int]:
     """
     if "argv" in plan:
         return lambda: execute(plan["argv"], plan["env"])
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from image_composer.root import inside  # noqa: PLC0415 - not every plan needs it, and it takes time to load
 
     return lambda: int(inside.perform(plan["action"]))
@@ -179,110 +163,6 @@ def execute(argv: list[str], environment: dict[str, str]) -> int:
         return 127 if isinstance(error, FileNotFoundError) else 126
 
 
-def enter_root(plan: dict[str, Any]) -> None:
-    """Make all mounts and change to the new root."""
-    mount("none", "/", None, MS_REC | MS_PRIVATE)
-    mount("tmpfs", STAGING, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m")
-    new = f"{STAGING}/new"
-    Path(new).mkdir()
-    if plan["root"] is None:
-        mount("tmpfs", new, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=16m")
-    else:
-        mount(plan["root"], new, None, MS_BIND)
-    for entry in plan["mounts"]:
-        make_mount(new, entry)
-    os.chdir(new)
-    call("pivot_root", libc.syscall(SYS_PIVOT_ROOT[os.uname().machine], b".", b"."))
-    call("umount2", libc.umount2(b".", MNT_DETACH))
-    os.chdir("/")
-
-
-def make_mount(new: str, entry: dict[str, Any]) -> None:
-    """Make one mount of the plan at its place below the new root."""
-    kind, target = entry["type"], entry["target"]
-    if kind == "symlink":
-        directory = open_inside(new, os.path.dirname(target))
-        os.symlink(entry["source"], os.path.basename(target), dir_fd=directory)
-        os.close(directory)
-        return
-    is_file = kind == "bind" and not os.path.isdir(entry["source"])
-    if entry.get("optional") and kind == "bind" and not os.path.lexists(entry["source"]):
-        return
-    if entry.get("existing") and not os.path.lexists(new + target):
-        return
-    place = open_inside(new, target, is_file=is_file)
-    path = f"/proc/self/fd/{place}"
-    if kind == "bind":
-        mount(entry["source"], path, None, MS_BIND | (0 if is_file else MS_REC))
-        os.close(place)
-        if entry.get("readonly"):
-            place = open_inside(new, target, is_file=is_file)
-            read_only(f"/proc/self/fd/{place}")
-            os.close(place)
-        return
-    flags = MS_NOSUID | MS_NODEV | (MS_NOEXEC if kind == "proc" else 0)
-    mount(kind, path, kind, flags, entry.get("options"))
-    os.close(place)
-
-
-def open_inside(new: str, target: str, *, is_file: bool = False) -> int:
-    """Open a mount point below the new root, made when missing, without ever following a link in it."""
-    flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-    place = os.open(new, flags | os.O_DIRECTORY)
-    parts = [part for part in target.split("/") if part]
-    for number, part in enumerate(parts):
-        last_file = is_file and number == len(parts) - 1
-        try:
-            entry = os.open(part, flags, dir_fd=place)
-        except FileNotFoundError:
-            if last_file:
-                os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o644, dir_fd=place))
-            else:
-                os.mkdir(part, 0o755, dir_fd=place)
-            entry = os.open(part, flags, dir_fd=place)
-        os.close(place)
-        place = entry
-        if stat.S_ISLNK(os.fstat(place).st_mode):
-            raise RootError(f"{target} is a symbolic link, where a folder or a file is needed")
-    return place
-
-
-def give_up_rights(plan: dict[str, Any]) -> None:
-    """Drop capabilities, forbid gaining any, filter system calls; can't be undone."""
-    keep = set(plan["capabilities"])
-    for capability in range(LAST_CAPABILITY_TRIED + 1):
-        if capability not in keep:
-            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # fails for numbers the kernel doesn't know: fine
-    drop_capabilities(keep)
-    call("prctl", libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    code = base64.b64decode(plan["seccomp"])
-    buffer = ctypes.create_string_buffer(code, len(code))
-
-    class Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
-
-    program = Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
-    call("seccomp", libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0))
-
-
-def drop_capabilities(keep: set[int]) -> None:
-    """Reduce this process's own capability sets; the bounding set alone works only from the next exec."""
-
-    class Header(ctypes.Structure):
-        _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
-
-    class Sets(ctypes.Structure):
-        _fields_ = [(name, ctypes.c_uint32) for name in ("effective", "permitted", "inheritable")]
-
-    header = Header(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3
-    sets = (Sets * 2)()
-    for capability in keep:
-        bit = 1 << (capability % 32)
-        sets[capability // 32].effective |= bit
-        sets[capability // 32].permitted |= bit
-    call("capset", libc.capset(ctypes.byref(header), ctypes.byref(sets)))
-
-
 def map_ids(ids: dict[str, Any], child: int) -> None:
     """Write the id maps of the child's user namespace."""
     for kind in ("uid", "gid"):
@@ -295,40 +175,6 @@ def map_ids(ids: dict[str, Any], child: int) -> None:
             done = subprocess.run([f"new{kind}map", str(child), *words], capture_output=True, check=False)
             if done.returncode != 0:
                 raise RefusedError(f"new{kind}map: {done.stderr.decode(errors='replace').strip()}")
-
-
-def die_with_parent(parent: int) -> None:
-    """Be killed when the parent ends, even if it has ended already."""
-    call("prctl", libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
-    if os.getppid() != parent:
-        os._exit(EXIT_REFUSED)
-
-
-def mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
-    """Make a mount; names both ends when it is refused."""
-    encoded = [None if text is None else text.encode() for text in (source, target, kind, options)]
-    result = libc.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
-    call(f"mount {source} ({kind or 'bind'})", result)
-
-
-def read_only(path: str) -> None:
-    """Make a mount and all below it read-only, leaving its other flags as they are."""
-    attributes = (ctypes.c_uint64 * 4)(MOUNT_ATTR_RDONLY, 0, 0, 0)
-    result = libc.syscall(
-        SYS_MOUNT_SETATTR,
-        AT_FDCWD,
-        path.encode(),
-        AT_RECURSIVE,
-        ctypes.byref(attributes),
-        ctypes.sizeof(attributes),
-    )
-    call("mount_setattr", result)
-
-
-def call(name: str, result: int) -> None:
-    """Turn a C function's failure into a `RefusedError` that names the function."""
-    if result != 0:
-        raise RefusedError(f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
 def wait_for(child: int) -> int:

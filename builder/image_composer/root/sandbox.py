@@ -20,7 +20,7 @@ from typing import Any
 
 from image_composer.errors import AssemblyError, SandboxError, ToolError
 from image_composer.root.idmap import IdMap
-from image_composer.root.launcher import EXIT_REFUSED
+from image_composer.root.launcher_kernel import EXIT_REFUSED
 from image_composer.root.seccomp import filter_program
 from image_composer.run import FULL_HINT, SHOWN_LINES, Completed, Runner, failure, find_tool, is_disk_full
 
