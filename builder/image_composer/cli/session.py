@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +79,10 @@ def run_session(options: Options, body: Callable[[Session], int | None]) -> NoRe
             hint = "please report it, with the output of the same command under 'image-composer -v'"
             shown.error(ComposerError("INTERNAL", f"a defect of ours: {type(error).__name__}: {error}", hint=hint))
             status = EXIT_OURS
+    if status == EXIT_INTERRUPTED:
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)  # a thread may still be waiting for a mirror, see threads.py
     sys.exit(status or 0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from image_composer.run import Runner
 from image_composer.spec.image import Target
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader
+from image_composer.threads import Threads
 
 LOADERS = 8
 """Repositories fetched at once: the work is waiting for the network and unpacking, which both let others run."""
@@ -99,7 +99,7 @@ def _load(
         repository = verify_repository(source, downloader=downloader, runner=runner, now=now)
         return _Loaded(repository, solv_files(repository, store=store, downloader=downloader))
 
-    with ThreadPoolExecutor(LOADERS, thread_name_prefix="repository") as threads:
+    with Threads(LOADERS, thread_name_prefix="repository") as threads:
         return list(threads.map(load, sources))
 
 

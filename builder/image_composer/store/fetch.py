@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from image_composer.store.content import ContentStore, Wanted
 from image_composer.store.download import OFFLINE_HINT, Downloader
 from image_composer.store.files import explained, make_folder
 from image_composer.store.place import Place
+from image_composer.threads import Threads
 
 UNLINKABLE = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
 """Why a hard link can't be made though a copy can: another file system, another owner, too many links, no links."""
@@ -134,7 +135,7 @@ def _in_parallel(
     put: Callable[[Wanted], Mapping[str, Path]], wanted: Sequence[Wanted], threads: int, stop: Callable[[], None]
 ) -> list[Mapping[str, Path]]:
     """Do something for every file at once; the first failure, or an interruption, stops the others."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="fetch") as pool:
+    with Threads(threads, thread_name_prefix="fetch") as pool:
         futures: list[Future[Mapping[str, Path]]] = [pool.submit(put, item) for item in wanted]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
