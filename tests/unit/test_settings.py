@@ -16,6 +16,7 @@ from image_composer.settings import GIB, MIB, Settings
         ({"IMAGE_COMPOSER_CACHE_DIR": "/var/cache/ic", "HOME": "/home/me"}, "/var/cache/ic"),
         ({"XDG_CACHE_HOME": "/xdg", "HOME": "/home/me"}, "/xdg/image-composer"),
         ({"HOME": "/home/me"}, "/home/me/.cache/image-composer"),
+        ({"IMAGE_COMPOSER_CACHE_DIR": "", "HOME": "/home/me"}, "/home/me/.cache/image-composer"),
     ],
 )
 def test_the_cache_is_where_the_user_keeps_caches(environment: dict[str, str], expected: str) -> None:
@@ -31,8 +32,32 @@ def test_numbers_are_read_and_default_when_empty() -> None:
 
 def test_every_wrong_number_is_named() -> None:
     with pytest.raises(SpecError) as caught:
-        Settings.from_environment({"IMAGE_COMPOSER_JOBS": "0", "IMAGE_COMPOSER_TIMEOUT": "soon"})
-    assert [problem.path for problem in caught.value.problems] == ["IMAGE_COMPOSER_JOBS", "IMAGE_COMPOSER_TIMEOUT"]
+        Settings.from_environment(
+            {
+                "IMAGE_COMPOSER_JOBS": "0",
+                "IMAGE_COMPOSER_TIMEOUT": "soon",
+                "IMAGE_COMPOSER_RETRIES": "9" * 5000,
+                "IMAGE_COMPOSER_MIRROR_DEBIAN": "mirror.example",
+            }
+        )
+    assert [problem.path.removeprefix("IMAGE_COMPOSER_") for problem in caught.value.problems] == [
+        "JOBS",
+        "TIMEOUT",
+        "RETRIES",
+        "MIRROR_DEBIAN",
+    ]
+
+
+def test_mirrors_are_read_by_archive() -> None:
+    environment = {
+        "IMAGE_COMPOSER_MIRROR_DEBIAN": "http://mirror.example/debian/",
+        "IMAGE_COMPOSER_MIRROR_DEBIAN_SECURITY": "file:///srv/security",
+        "IMAGE_COMPOSER_MIRROR_OTHER": "",
+    }
+    assert Settings.from_environment(environment).mirrors == {
+        "debian": "http://mirror.example/debian",
+        "debian-security": "file:///srv/security",
+    }
 
 
 @pytest.mark.parametrize(
