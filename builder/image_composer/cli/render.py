@@ -114,9 +114,9 @@ class TerminalDisplay:
         with self._lock:
             if event.kind == "stage-started":
                 self._running = event
-                self._status.update(f"{event.message} ...")
+                self._update(f"{event.message} ...")
             elif event.kind == "progress" and self._running is not None:
-                self._status.update(f"{self._running.message}: {event.message} {amount(event)}")
+                self._update(f"{self._running.message}: {event.message} {amount(event)}")
             elif event.kind == "stage-finished":
                 self._console.print(f"[green]✓[/green] {event.message} [dim]{event.seconds:.1f} s[/dim]")
             elif event.kind == "stage-failed":
@@ -127,6 +127,11 @@ class TerminalDisplay:
                 self._console.print(f"  warning: {event.message}", style="yellow", markup=False)
             elif event.kind == "info":
                 self._console.print(f"  {event.message}", markup=False)
+
+    def _update(self, line: str) -> None:
+        from rich.text import Text  # noqa: PLC0415 - as above; brackets in names must not be taken for markup
+
+        self._status.update(Text(line))
 
     def error(self, error: ComposerError) -> None:
         """Show why it failed."""

@@ -147,7 +147,7 @@ def with_mirrors(lock: Lock, urls: Mapping[str, str]) -> Lock:
 
     def moved(url: str, repository: str) -> str:
         base, new = bases.get(repository, ""), urls.get(repository)
-        return new + url.removeprefix(base) if new and base and url.startswith(base) else url
+        return new + url.removeprefix(base) if new and base and url.startswith(f"{base}/") else url
 
     packages = [package.model_copy(update={"url": moved(package.url, package.repository)}) for package in lock.packages]
     repositories = [
