@@ -75,5 +75,5 @@ def _remove_abandoned(home: Path) -> None:
         try:
             with _locked(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-        except StoreError:
+        except (StoreError, FileNotFoundError):  # in use, or its build has just removed it
             continue
