@@ -80,6 +80,11 @@ def make_folder(operation: dict[str, Any]) -> None:
     path.chmod(operation["mode"])
 
 
+def make_mount_point(operation: dict[str, Any]) -> None:
+    """Make a folder and its missing parents, unless it is there."""
+    Path(operation["path"]).mkdir(parents=True, exist_ok=True)
+
+
 def make_link(operation: dict[str, Any]) -> None:
     """Make a symbolic link, replacing a file or link of that name."""
     path = Path(operation["path"])
@@ -209,6 +214,7 @@ def walk(top: str) -> Iterator[tuple[str, os.stat_result]]:
 OPERATIONS: dict[str, Callable[[dict[str, Any]], None]] = {
     "write": write_file,
     "folder": make_folder,
+    "mount-point": make_mount_point,
     "link": make_link,
     "remove": remove,
     "truncate": truncate,

@@ -22,6 +22,11 @@ def folder(path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Opera
     return {"kind": "folder", "path": path, "mode": mode, "uid": uid, "gid": gid}
 
 
+def mount_point(path: str) -> Operation:
+    """Make a folder to mount on, with its missing parents; one that is there keeps owner and mode."""
+    return {"kind": "mount-point", "path": path}
+
+
 def link(path: str, target: str) -> Operation:
     """Make a symbolic link, replacing a file of that name."""
     return {"kind": "link", "path": path, "target": target}

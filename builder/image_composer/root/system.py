@@ -46,7 +46,7 @@ def system_operations(hostname: str, mounts: Sequence[Mount], partitions: Sequen
         operations.write("/etc/fstab", fstab(mounts)),
         *growth_operations(partitions),
         *(
-            operations.folder(mount.partition.mount_point or "/")
+            operations.mount_point(mount.partition.mount_point or "/")
             for mount in mounts
             if mount.partition.mount_point != "/"
         ),

@@ -105,6 +105,14 @@ def test_a_folder_is_made_or_given_owner_and_mode(box: Sandbox, root: Path) -> N
     assert owner(box, root / "srv") == (5, 6)
 
 
+def test_a_mount_point_is_made_or_left_as_it_is(box: Sandbox, root: Path) -> None:
+    """/var/tmp must stay open to all, and /root closed."""
+    apply(box, operations.folder("/var/tmp", mode=0o1777, gid=8))
+    apply(box, operations.mount_point("/var/tmp"), operations.mount_point("/boot/efi"))
+    assert (mode(root / "var/tmp"), owner(box, root / "var/tmp")) == (0o1777, (0, 8))
+    assert (mode(root / "boot/efi"), owner(box, root / "boot/efi")) == (0o755, (0, 0))
+
+
 def test_a_link_replaces_a_file_or_a_link(box: Sandbox, root: Path) -> None:
     apply(box, operations.write("/file", "x"), operations.link("/file", "a"), operations.link("/file", "../b"))
     assert str((root / "file").readlink()) == "../b"
