@@ -8,11 +8,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from image_composer.cli.memory import give_memory_back
-from image_composer.errors import StoreError
+from image_composer.errors import ComposerError, StoreError
+from image_composer.root.idmap import choose_ids, read_id_files
+from image_composer.root.sandbox import Sandbox
+from image_composer.run import Runner
 from image_composer.workspace import Workspace
 
 REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -52,7 +55,7 @@ def _temporary(home: Path) -> Iterator[Path]:
             yield folder
         finally:
             give_memory_back(Workspace(folder.resolve()))
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
 
 @contextmanager
@@ -74,6 +77,19 @@ def _remove_abandoned(home: Path) -> None:
     for folder in home.glob("build-*"):
         try:
             with _locked(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
         except (StoreError, FileNotFoundError):  # in use, or its build has just removed it
             continue
+
+
+def _remove(folder: Path) -> None:
+    """Remove a workspace, as far as that is possible.
+
+    Without root, files of the image belong to ids that only a sandbox may act for.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists() and os.geteuid() != 0:
+        with suppress(ComposerError):
+            ids = choose_ids(os.geteuid(), os.getegid(), read_id_files())
+            Sandbox(folder.resolve(), Runner(), ids).tools().run(["rm", "-rf", "--", *folder.resolve().iterdir()])
+        shutil.rmtree(folder, ignore_errors=True)
