@@ -169,7 +169,7 @@ def event_text(event: Event) -> str:
         "warning": f"warning: {event.message}",
     }
     text = texts.get(event.kind, event.message)
-    return f"{event.stage}: {text}" if event.stage else text
+    return printable(f"{event.stage}: {text}" if event.stage else text)
 
 
 def amount(event: Event) -> str:
@@ -193,4 +193,12 @@ def error_text(error: ComposerError) -> str:
     if error.retryable:
         lines.append("Trying again can help.")
     lines.append(f"[{error.code}]")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
+
+
+def printable(text: str) -> str:
+    """Give a text without anything that a terminal would act on: some of it was written by packages and servers."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}"
+        for character in text.expandtabs()
+    )

@@ -15,6 +15,9 @@ from image_composer.spec.image import Sudo, User
 
 PASSWD, SHADOW, GROUP, GSHADOW = "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"
 FILES = (PASSWD, SHADOW, GROUP, GSHADOW)
+FIELDS = {PASSWD: 7, SHADOW: 9, GROUP: 4, GSHADOW: 4}
+IDS = {PASSWD: (2, 3), GROUP: (2,)}
+"""Which of the fields are ids."""
 
 USER_IDS = range(1000, 60000)
 """Ids for people, by Debian's policy and most others'."""
@@ -48,9 +51,9 @@ def account_operations(users: Sequence[User], files: Mapping[str, str], epoch: i
         shadow_gid: group that may read the shadow files.
 
     Raises:
-        AssemblyError: ASSEMBLE_ACCOUNTS, an id is taken, or was to be changed.
+        AssemblyError: ASSEMBLE_ACCOUNTS, an id is taken, or was to be changed, or a file can't be read.
     """
-    accounts = _Accounts(*(_rows(files[path]) for path in FILES))
+    accounts = _Accounts(*(_rows(path, files[path]) for path in FILES))
     reserved = frozenset(user.uid for user in users if user.uid is not None)
     homes: list[Operation] = []
     for user in users:
@@ -157,8 +160,16 @@ def _home_operations(user: User, row: Sequence[str], *, is_new: bool) -> list[Op
     return found
 
 
-def _rows(text: str) -> list[list[str]]:
-    return [line.split(":") for line in text.splitlines() if line.strip()]
+def _rows(path: str, text: str) -> list[list[str]]:
+    rows = [line.split(":") for line in text.splitlines() if line.strip()]
+    for row in rows:
+        if len(row) != FIELDS[path] or not all(row[number].isdecimal() for number in IDS.get(path, ())):
+            raise AssemblyError(
+                "ASSEMBLE_ACCOUNTS",
+                f"{path} of the image has a line that is no account: {':'.join(row)[:80]!r}",
+                hint="one of the packages, or its script, has written it",
+            )
+    return rows
 
 
 def _text(rows: Iterable[Sequence[str]]) -> str:

@@ -26,6 +26,9 @@ from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
 from image_composer.spec.image import ImageSpec, Partition
 
+KERNEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
+"""What `uname -r` prints; it becomes part of commands and of the UKI."""
+
 BOOT_FILES = ("kernel", "stub", "loader", INITRD, "os-release")
 """What the image stage needs to make the ESP."""
 
@@ -101,14 +104,16 @@ class Assembler:
 
     def _read(self, paths: Iterable[str]) -> dict[str, str]:
         contents = self.sandbox.act("read", paths=list(paths))["contents"]
-        return {path: base64.b64decode(content or "").decode() for path, content in contents.items()}
+        return {
+            path: base64.b64decode(content or "").decode(errors="surrogateescape") for path, content in contents.items()
+        }
 
     def _kernel_version(self) -> str:
         pattern = self.manifest.boot_files[self.spec.target.architecture].kernel
         found = self.sandbox.act("match", patterns=[pattern.format(kernel="*")])["paths"]
-        paths = [path for matches in found.values() for path in matches]
         before, after = pattern.split("{kernel}")
-        versions: list[str] = sorted((path.removeprefix(before).removesuffix(after) for path in paths), key=version_key)
+        names = [path.removeprefix(before).removesuffix(after) for matches in found.values() for path in matches]
+        versions: list[str] = sorted(filter(KERNEL_VERSION.fullmatch, names), key=version_key)
         if not versions:
             raise AssemblyError(
                 "ASSEMBLE_NO_KERNEL",

@@ -12,7 +12,7 @@ Operation = Mapping[str, Any]
 
 def write(path: str, content: str | bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> Operation:
     """Write a file anew, never through a link; missing parents are made."""
-    raw = content.encode() if isinstance(content, str) else content
+    raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     encoded = base64.b64encode(raw).decode()
     return {"kind": "write", "path": path, "content": encoded, "mode": mode, "uid": uid, "gid": gid}
 
