@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,6 +22,7 @@ from image_composer.errors import AssemblyError, ToolError
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock, LockedPackage
 from image_composer.root import operations
+from image_composer.root.install_order import Round, balanced, batches, installation_order, installation_rounds
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import PACKAGES, Sandbox
 from image_composer.run import FULL_HINT, SHOWN_LINES, Completed, find_tool, is_disk_full
@@ -51,15 +53,6 @@ PIPE_SIZE = 1 << 20
 
 PACKAGES_PER_BATCH = 128
 """Packages unpacked at once, each with two descriptors open: well below the usual limit of 1024."""
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """Packages that are unpacked together."""
-
-    packages: list[LockedPackage]
-    configured_before: list[str]
-    """Names of packages that must be configured before these are unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +133,8 @@ class DebInstaller:
         writers: dict[str, int] = {}
         for package in (package for packages in lists for package in packages):
             readers[package.name], writers[package.name] = os.pipe()
-            fcntl.fcntl(writers[package.name], fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+            with suppress(PermissionError):  # users other than root may have 64 MiB in pipes: others stay small
+                fcntl.fcntl(writers[package.name], fcntl.F_SETPIPE_SZ, PIPE_SIZE)
         sent = [
             [
                 {"fd": writers[package.name], "path": f"{PACKAGES}/{self.files[package.name].name}"}
@@ -289,90 +283,3 @@ def skeleton() -> list[Operation]:
         operations.write(f"{admin}/info/format", "1\n"),
         operations.folder("/etc"),
     ]
-
-
-def installation_rounds(packages: Sequence[LockedPackage], scripts: Mapping[str, Collection[str]]) -> list[Round]:
-    """Give the packages in the rounds that they are unpacked in, the essential ones first.
-
-    A package may need others configured before it is unpacked (Pre-Depends, Debian policy 7.2). Only its preinst
-    script could tell the difference, and only for packages that have something to configure, so that one round for
-    nearly everything is the rule.
-
-    Args:
-        packages: all of them.
-        scripts: names of each package's maintainer scripts.
-    """
-    order = installation_order(packages)
-    by_name = {package.name: package for package in packages}
-    first = bootstrap(packages)
-    inert = first | {name for name in by_name if "postinst" not in scripts[name]}
-    rounds = [Round([package for package in order if package.name in first], [])]
-    waiting = [package for package in order if package.name not in first]
-    configured: set[str] = set()
-    while waiting:
-        needs = {
-            package.name: closure(by_name, package.pre_depends) if "preinst" in scripts[package.name] else frozenset()
-            for package in waiting
-        }
-        unpacked_later = {package.name for package in waiting}
-        # Packages that need each other first can't be helped: they come together.
-        now = [package for package in waiting if not (needs[package.name] - inert) & unpacked_later] or waiting
-        before = {name for package in now if needs[package.name] - inert for name in needs[package.name]}
-        before = (before | first if before else before) - configured - {package.name for package in now}
-        rounds.append(Round(now, [package.name for package in order if package.name in before]))
-        configured |= before
-        waiting = [package for package in waiting if package not in now]
-    return rounds
-
-
-def closure(packages: Mapping[str, LockedPackage], names: Iterable[str]) -> frozenset[str]:
-    """Give the names with all that they depend on."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += packages[name].depends
-    return frozenset(found)
-
-
-def bootstrap(packages: Sequence[LockedPackage]) -> frozenset[str]:
-    """Give the names of the essential packages with all that they depend on."""
-    by_name = {package.name: package for package in packages}
-    return closure(by_name, [package.name for package in packages if package.essential])
-
-
-def installation_order(packages: Sequence[LockedPackage]) -> list[LockedPackage]:
-    """Give the packages with each after what it depends on, as far as there are no circles; by name otherwise."""
-    by_name = {package.name: package for package in packages}
-    placed: dict[str, LockedPackage] = {}
-    for start in sorted(by_name):
-        stack = [(start, iter(by_name[start].depends))]
-        open_names = {start}
-        while stack:
-            name, rest = stack[-1]
-            following = next((other for other in rest if other not in placed and other not in open_names), None)
-            if following is None:
-                placed.setdefault(name, by_name[name])
-                stack.pop()
-            else:
-                open_names.add(following)
-                stack.append((following, iter(by_name[following].depends)))
-    return list(placed.values())
-
-
-def balanced(packages: Sequence[LockedPackage], workers: int) -> list[list[LockedPackage]]:
-    """Share packages out so that each worker has about the same to unpack: the largest first to the least loaded."""
-    shares: list[list[LockedPackage]] = [[] for _ in range(max(1, min(workers, len(packages))))]
-    loads = [0] * len(shares)
-    for package in sorted(packages, key=lambda package: (-package.installed_size, package.name)):
-        least = loads.index(min(loads))
-        shares[least].append(package)
-        loads[least] += package.installed_size + package.size
-    return shares
-
-
-def batches(packages: Sequence[LockedPackage], size: int) -> list[list[LockedPackage]]:
-    """Cut a list into pieces of a size."""
-    return [list(packages[start : start + size]) for start in range(0, len(packages), size)]
