@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 
 from image_composer.errors import AssemblyError
 from image_composer.repository.lock import LockedPackage
-from image_composer.root.install_deb import (
-    balanced,
-    batches,
-    bootstrap,
-    installation_order,
-    package_failure,
-    skeleton,
-)
+from image_composer.root.install_deb import package_failure, skeleton
+from image_composer.root.install_order import balanced, batches, bootstrap, installation_order, installation_rounds
 from image_composer.run import Completed
 
 
@@ -155,3 +149,51 @@ def test_dpkg_s_failure_names_the_packages_and_shows_what_they_said(said: bytes,
     assert error.message.startswith(message)
     assert said.decode().strip().splitlines()[-1] in error.message
     assert not isinstance(error, AssemblyError) or error.hint
+
+
+CORE = package("core", essential=True)
+TOOL = package("tool", "core")
+LIBRARY = package("library", "core")
+CIRCLE = (package("x", "y"), package("y", "x"))
+
+
+def early(one: LockedPackage, *names: str) -> LockedPackage:
+    return one.model_copy(update={"depends": list(names), "pre_depends": list(names)})
+
+
+@pytest.mark.parametrize(
+    ("packages", "scripts", "expected"),
+    [
+        # nobody can tell: no script runs before unpacking, or there is nothing to configure
+        ((early(package("late"), "tool"), TOOL), {"tool": ["postinst"]}, [(["core"], []), (["tool", "late"], [])]),
+        (
+            (early(package("late"), "library"), LIBRARY),
+            {"late": ["preinst"]},
+            [(["core"], []), (["library", "late"], [])],
+        ),
+        # the script may run what the other package configures
+        (
+            (early(package("late"), "tool"), TOOL),
+            {"late": ["preinst"], "tool": ["postinst"]},
+            [(["core"], []), (["tool"], []), (["late"], ["core", "tool"])],
+        ),
+        # what has been configured is not configured again
+        (
+            (early(package("later"), "late"), early(package("late"), "tool"), TOOL),
+            {"later": ["preinst"], "late": ["preinst", "postinst"], "tool": ["postinst"]},
+            [(["core"], []), (["tool"], []), (["late"], ["core", "tool"]), (["later"], ["late"])],
+        ),
+        # packages that need each other first come together
+        (
+            tuple(early(one, *one.depends) for one in CIRCLE),
+            {"x": ["preinst", "postinst"], "y": ["preinst", "postinst"]},
+            [(["core"], []), (["y", "x"], ["core"])],
+        ),
+    ],
+)
+def test_a_package_waits_for_what_its_first_script_may_need(
+    packages: tuple[LockedPackage, ...], scripts: dict[str, list[str]], expected: list[tuple[list[str], list[str]]]
+) -> None:
+    everything = [CORE, *packages]
+    rounds = installation_rounds(everything, {one.name: scripts.get(one.name, []) for one in everything})
+    assert [([one.name for one in part.packages], part.configured_before) for part in rounds] == expected
