@@ -32,6 +32,8 @@ def opened_workspace(given: Path | None, cache_dir: Path) -> Iterator[Workspace]
     """
     with ExitStack() as stack:
         try:
+            if given is not None:
+                given.mkdir(parents=True, exist_ok=True)
             opened = _locked(given) if given is not None else _temporary(cache_dir / "workspaces")
             folder = stack.enter_context(opened)
         except OSError as error:
@@ -45,6 +47,7 @@ def opened_workspace(given: Path | None, cache_dir: Path) -> Iterator[Workspace]
 @contextmanager
 def _temporary(home: Path) -> Iterator[Path]:
     """Give a new folder, and remove it with all that is in it."""
+    home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         with _locked(home, wait=True):  # a new folder must not be taken for an abandoned one before it is locked
             _remove_abandoned(home)
@@ -60,8 +63,7 @@ def _temporary(home: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path, *, wait: bool = False) -> Iterator[Path]:
-    """Hold a folder, made when it is missing; the kernel lets go of it when we end, however we end."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Hold a folder; the kernel lets go of it when we end, however we end."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
