@@ -154,6 +154,7 @@ def test_dpkg_s_failure_names_the_packages_and_shows_what_they_said(said: bytes,
 CORE = package("core", essential=True)
 TOOL = package("tool", "core")
 LIBRARY = package("library", "core")
+BOTH = ["library", "late"]
 CIRCLE = (package("x", "y"), package("y", "x"))
 
 
