@@ -16,6 +16,7 @@ from support.worlds import left, read_only, small_disk, without
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts need root")
 
+
 def check(outcome: Outcome, code: str, *said: str, status: int = 1) -> None:
     assert outcome.code == code, outcome.said
     assert outcome.status == status

@@ -70,7 +70,7 @@ def write_distribution(
         folder: where its files are put.
         own: its repositories; all are signed with the key of the last.
         base_packages: what every image has, beside the essential packages.
-        on_debian: whether Debian 12's repositories belong to it too.
+        on_debian: whether Debian 12's repositories belong to it too, and what makes its essential packages complete.
         facts: facts of the manifest instead of the usual ones.
     """
     keys = folder / "keys"
@@ -79,6 +79,7 @@ def write_distribution(
         (keys / "own.asc").write_bytes(repository.key.public)
     repositories = [repository.facts() for repository in own]
     if on_debian:
+        base_packages = [*base_packages, "usr-is-merged"]
         debian = DEBIAN.manifest("12").repositories
         repositories += [repository.model_dump(mode="json", by_alias=True) for repository in debian]
         for name in {name for repository in debian for name in repository.keys}:
@@ -125,3 +126,9 @@ def document(**changes: Any) -> dict[str, Any]:
         "metadata": {"name": "edge"},
         "spec": {"image": image},
     }
+
+
+def with_repository(url: str, key: Key, *packages: str, **changes: Any) -> dict[str, Any]:
+    """Give an ImageBuild that takes packages from a repository of the user's."""
+    repository = {"id": "extra", "url": url, "suite": "bookworm", "key": key.public.decode()}
+    return document(packages=list(packages), repositories=[repository], **changes)

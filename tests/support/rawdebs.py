@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.debs import Deb, paragraph_of
+from support.debrepo import DebRepository, write_repository
+from support.debs import Deb, index, paragraph_of
+from support.openpgp import Key, Keychain
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,30 @@ class RawDeb:
     control: Mapping[str, str] = field(default_factory=dict)
     """Further files of its control part, or other content for those that are there."""
 
+    broken: bool = False
+    """Whether the second half of its files is missing."""
+
     def write(self, pool: Path) -> str:
         """Write it into a folder `pool`, and give its paragraph for an index."""
         control = {"control": self.deb.control(), **self.deb.scripts, **self.control}
         members = (Member(f"./{name}", text.encode(), mode=0o755) for name, text in control.items())
+        packed = gzip.compress(tar(self.members), mtime=0)
         parts = {
             "debian-binary": b"2.0\n",
             "control.tar.gz": gzip.compress(tar(members), mtime=0),
-            "data.tar.gz": gzip.compress(tar(self.members), mtime=0),
+            "data.tar.gz": packed[: len(packed) // 2] if self.broken else packed,
         }
         path = pool / f"{self.deb.name}_{self.deb.version}_{self.deb.architecture}.deb"
         path.write_bytes(ar(parts))
         return paragraph_of(self.deb, path, f"pool/{path.name}")
+
+
+def write_raw_repository(where: Path, keychain: Keychain, key: Key, *packages: RawDeb) -> None:
+    """Write a repository of such packages into a folder."""
+    pool = where / "pool"
+    pool.mkdir()
+    indexes = {"main/binary-amd64": index(*(package.write(pool) for package in packages))}
+    write_repository(DebRepository(indexes=indexes, valid_for=None), where, keychain, key)
 
 
 def tar(members: Iterable[Member]) -> bytes:

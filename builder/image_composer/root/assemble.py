@@ -150,6 +150,8 @@ class Assembler:
         mounts = {partition.mount_point: f"{EXCHANGE}/tree-{partition.label}" for partition in deepest_first}
         if mounts:
             self.sandbox.act("split", system=True, exchange=True, mounts=mounts)
+        for partition in others.values():
+            check_folder(tree_folder(self.sandbox.workspace, partition))
         places = {label: f"{BARE_EXCHANGE}/tree-{label}" for label in others}
         usages: dict[str, dict[str, int]] = {}
         if places:
@@ -163,6 +165,16 @@ class Assembler:
 def tree_folder(workspace: Path, partition: Partition) -> Path:
     """Give the folder of the workspace that holds a partition's content."""
     return workspace / "root" if partition.mount_point == "/" else workspace / "exchange" / f"tree-{partition.label}"
+
+
+def check_folder(path: Path) -> None:
+    """Refuse anything but a folder: a program of the root could have put a link to files of the host in its place.
+
+    Raises:
+        AssemblyError: ASSEMBLE_NOT_A_FOLDER.
+    """
+    if path.is_symlink() or not path.is_dir():
+        raise AssemblyError("ASSEMBLE_NOT_A_FOLDER", f"{path.name}, the content of a partition, is not a folder")
 
 
 def default_files(manifest: Manifest, installed: set[str]) -> list[Operation]:
