@@ -223,6 +223,7 @@ OPERATIONS: dict[str, Callable[[dict[str, Any]], None]] = {
 ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "send": inside_unpack.send,
     "record": inside_record.record,
+    "diverted": inside_record.diverted,
     "unpack": inside_unpack.unpack,
     "scripts": run_scripts,
     "apply": apply,

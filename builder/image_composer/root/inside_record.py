@@ -18,6 +18,9 @@ from image_composer.root.inside_unpack import ADMIN, told, write
 TRIGGER = re.compile(r"/[!-~]*|[A-Za-z0-9][A-Za-z0-9+.-]*")
 """A path, or a name, which becomes that of a file."""
 
+REMOVED = "remove-on-upgrade"
+"""Flag of a conffile that the package had once: it is not packed, only taken away by an upgrade."""
+
 SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 
 
@@ -42,14 +45,15 @@ def record(request: dict[str, Any]) -> dict[str, Any]:
             control = control_members(content)
             text = control.pop("control", b"").decode()
             check_identity(text, package)
-            known = describe(text, control)
+            flags = conffile_flags(control.get("conffiles", b"").decode())
+            known = describe(text, control, flags)
             interests += trigger_interests(control.get("triggers", b"").decode(), known["record"])
         except (ValueError, tarfile.TarError) as error:
             raise ValueError(f"the package {package['name']} can't be read: {told(error)}") from error
-        if any(not line.startswith("/") for line in known["conffiles"]):
-            refused = f"{package['name']} has conffiles with flags"
+        if set(flags.values()) - {"", REMOVED}:
+            refused = f"{package['name']} has conffiles with flags that only dpkg may know"
         packages[package["name"]] = known
-        stanzas[package["name"]] = stanza(text, known["conffiles"])
+        stanzas[package["name"]] = stanza(text, flags)
         for member, script in control.items():
             path = f"{ADMIN}/info/{known['record']}.{posixpath.basename(member)}"
             write(path, script, 0o755 if member in SCRIPTS else 0o644)
@@ -71,14 +75,26 @@ def check_identity(text: str, package: dict[str, Any]) -> None:
         raise ValueError(f"its file calls itself {' '.join(given).strip() or 'nothing'}, not {' '.join(wanted)}")
 
 
-def describe(text: str, control: dict[str, bytes]) -> dict[str, Any]:
+def conffile_flags(text: str) -> dict[str, str]:
+    """Give the flag of each conffile by path, in the order of the file; most have none.
+
+    Raises:
+        ValueError: a line can't be read.
+    """
+    found = {}
+    for line in filter(None, map(str.rstrip, text.split("\n"))):
+        flag, path = ("", line) if line.startswith("/") else line.split(maxsplit=1)
+        found[path] = flag
+    return found
+
+
+def describe(text: str, control: dict[str, bytes], flags: dict[str, str]) -> dict[str, Any]:
     """Give what unpacking needs to know of a package."""
     name = field(text, "Package")
-    conffiles = [line.rstrip() for line in control.get("conffiles", b"").decode().split("\n") if line.strip()]
     shared = field(text, "Multi-Arch") == "same"
     return {
         "record": f"{name}:{field(text, 'Architecture')}" if shared else name,
-        "conffiles": conffiles,
+        "conffiles": [path for path, flag in flags.items() if not flag],
         "scripts": [name for name in SCRIPTS if name in control],
     }
 
@@ -97,6 +113,24 @@ def trigger_interests(text: str, record_name: str) -> list[tuple[str, str]]:
                 raise ValueError(f"{line!r} is not a line of a file of triggers")
             found.append((words[1], record_name + ("/noawait" if words[0] == "interest-noawait" else "")))
     return found
+
+
+def diverted(request: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - it is about the whole root
+    """Tell which paths of unpacked packages another package diverts: only dpkg knows where they belong.
+
+    dpkg goes by the names that packages give, not by where those lead: what is diverted below /lib concerns no
+    package that brings it below /usr/lib. Three lines are a diversion: from, to, by whom.
+    """
+    path = Path(f"{ADMIN}/diversions")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    owners = dict(zip(lines[0::3], lines[2::3], strict=True))
+    found = {
+        name
+        for listed in Path(f"{ADMIN}/info").glob("*.list")
+        for name in owners.keys() & set(listed.read_text().splitlines())
+        if owners[name] != listed.stem.split(":")[0]
+    }
+    return {"paths": sorted(found)}
 
 
 def control_members(archive: bytes) -> dict[str, bytes]:
@@ -118,13 +152,13 @@ def field(control: str, name: str) -> str:
     return ""
 
 
-def stanza(control: str, conffiles: list[str]) -> str:
+def stanza(control: str, flags: dict[str, str]) -> str:
     """Give a package's stanza for dpkg's status file, unpacked and never configured."""
     lines = control.strip("\n").split("\n")
     lines.insert(1, "Status: install ok unpacked")
-    if conffiles:
+    if flags:
         lines.append("Conffiles:")
-        lines += [f" {path} newconffile" for path in conffiles]
+        lines += [f" {path} newconffile {flag}".rstrip() for path, flag in flags.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -112,8 +112,8 @@ class DebInstaller:
         for number, part in enumerate(rounds):
             self._configure(part.configured_before)
             # The files of the first round bring the shell that scripts need; all others wait for theirs.
-            if number > 0 and (refused := self._run_preinst(part.packages, known)):
-                return refused
+            if number > 0:
+                self._run_preinst(part.packages, known)
             for batch in batches(part.packages, PACKAGES_PER_BATCH):
                 self.reporter.progress("unpacking", order.index(batch[0]), len(order), "packages")
                 answer = self._send("data.tar", balanced(batch, self.jobs), "unpack", known)
@@ -121,9 +121,9 @@ class DebInstaller:
                     return str(answer["refused"])
             if number == 0:
                 self._prepare_accounts()
-                if refused := self._run_preinst(part.packages, known):
-                    return refused
-        return None
+                self._run_preinst(part.packages, known)
+        diverted = self.sandbox.act("diverted")["paths"]
+        return f"a package diverts {diverted[0]} of another" if diverted else None
 
     def _send(
         self, part: str, lists: Sequence[Sequence[LockedPackage]], action: str, known: Mapping[str, Mapping[str, Any]]
@@ -176,9 +176,8 @@ class DebInstaller:
         self.sandbox.run(["/bin/sh", "-c", script])
         self.sandbox.act("apply", operations=[operations.write(POLICY, "#!/bin/sh\nexit 101\n", mode=0o755)])
 
-    def _run_preinst(self, packages: Iterable[LockedPackage], known: Mapping[str, Mapping[str, Any]]) -> str | None:
-        """Run the scripts that come before unpacking; gives a reason when dpkg must do that from here on."""
-        before = self._diversions()
+    def _run_preinst(self, packages: Iterable[LockedPackage], known: Mapping[str, Mapping[str, Any]]) -> None:
+        """Run the scripts that come before unpacking."""
         scripts = [
             {
                 "argv": [f"/var/lib/dpkg/info/{known[package.name]['record']}.preinst", "install"],
@@ -200,12 +199,6 @@ class DebInstaller:
             self.sandbox.act("scripts", system=True, scripts=scripts)
         except AssemblyError as error:
             raise AssemblyError("ASSEMBLE_PACKAGE_FAILED", error.message, hint=SCRIPT_HINT) from error
-        return None if self._diversions() == before else "a package diverts files of another"
-
-    def _diversions(self) -> str | None:
-        path = "/var/lib/dpkg/diversions"
-        found: str | None = self.sandbox.act("read", paths=[path])["contents"][path]
-        return found
 
     def _version_of(self, name: str) -> str:
         return next((package.version for package in self.lock.packages if package.name == name), "")

@@ -15,7 +15,8 @@ LEFTOVERS = (
     "/var/cache/apt/*.bin", "/var/cache/apt/archives/*.deb", "/var/lib/apt/lists/*_*",
     "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/.pwd.lock",
     "/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret", "/var/lib/dbus/machine-id",
-    "/etc/ssh/ssh_host_*", "/root/.bash_history", "/run/*", "/tmp/*", "/tmp/.*", "/var/tmp/*", "/boot/initrd*",  # noqa: S108 - patterns of the image
+    "/etc/ssh/ssh_host_*", "/root/.bash_history", "/boot/initrd*", "/initrd.img*",
+    "/run/*", "/tmp/*", "/tmp/.*", "/var/tmp/*",  # noqa: S108 - patterns of the image
 )  # fmt: skip
 """What installing leaves behind and no two machines may share, or no two builds would have alike."""
 

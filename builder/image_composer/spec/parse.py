@@ -31,7 +31,9 @@ def parse(content: bytes, name: str) -> dict[str, Any]:
         text = content.decode("utf-8-sig")  # editors of some systems begin every file with a mark
     except UnicodeDecodeError as error:
         _malformed(name, f"is not UTF-8 text (byte {error.start})")
-    tree = _parse_json(text, name) if text.lstrip().startswith("{") else _parse_yaml(text, name)
+    # YAML may begin with a brace too: then the name decides, since a slip in JSON could be right in YAML.
+    is_json = text.lstrip().startswith("{") and not name.endswith((".yaml", ".yml"))
+    tree = _parse_json(text, name) if is_json else _parse_yaml(text, name)
     if not isinstance(tree, dict):
         _malformed(name, "is empty" if tree is None else "must hold a mapping, not a list or a single value")
     return tree

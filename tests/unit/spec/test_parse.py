@@ -13,8 +13,9 @@ from image_composer.spec.parse import MAX_BYTES, parse, shown
 
 
 def refusal(content: bytes) -> str:
+    name = "edge.json" if content.startswith(b"{") else "edge.yaml"
     with pytest.raises(SpecError) as caught:
-        parse(content, "edge.yaml")
+        parse(content, name)
     assert [problem.code for problem in caught.value.problems] == ["SPEC_MALFORMED"]
     return caught.value.message
 
@@ -37,11 +38,11 @@ def test_json_and_yaml_are_told_apart_by_themselves(content: bytes) -> None:
         (b'[{"a": 1}]', "edge.yaml must hold a mapping, not a list or a single value"),
         (b"a: \xff\n", "edge.yaml is not UTF-8 text (byte 3)"),
         pytest.param(b" " * (MAX_BYTES + 1), "edge.yaml is larger than 1024 KiB", id="large"),
-        (b'{"a": 1,\n "b" 2}', "edge.yaml is not valid JSON: line 2, column 6: Expecting ':' delimiter"),
-        (b'{"a": 1} {"a": 2}', "edge.yaml is not valid JSON: line 1, column 10: Extra data"),
-        (b'{"a": {"b": 1, "b": 2}}', "edge.yaml has the key 'b' twice"),
-        pytest.param(b'{"a": ' + b"9" * 5000 + b"}", "edge.yaml is not valid JSON: Exceeds the limit", id="digits"),
-        pytest.param(b'{"a": ' * 100_000, "edge.yaml is nested too deeply", id="deep JSON"),
+        (b'{"a": 1,\n "b" 2}', "edge.json is not valid JSON: line 2, column 6: Expecting ':' delimiter"),
+        (b'{"a": 1} {"a": 2}', "edge.json is not valid JSON: line 1, column 10: Extra data"),
+        (b'{"a": {"b": 1, "b": 2}}', "edge.json has the key 'b' twice"),
+        pytest.param(b'{"a": ' + b"9" * 5000 + b"}", "edge.json is not valid JSON: Exceeds the limit", id="digits"),
+        pytest.param(b'{"a": ' * 100_000, "edge.json is nested too deeply", id="deep JSON"),
         pytest.param(b"a: " + b"[" * 5000, "edge.yaml is nested too deeply", id="deep YAML"),
         (
             b"a: 1\nb: [1\nc: 2\n",
@@ -62,6 +63,12 @@ def test_json_and_yaml_are_told_apart_by_themselves(content: bytes) -> None:
 )
 def test_what_is_wrong_with_a_text_is_said_with_its_place(content: bytes, message: str) -> None:
     assert refusal(content).startswith(message)
+
+
+def test_a_file_s_name_says_that_a_bracket_begins_yaml() -> None:
+    assert parse(b"{a: 1}", "edge.yaml") == {"a": 1}
+    with pytest.raises(SpecError, match="is not valid JSON"):
+        parse(b"{a: 1}", "-")
 
 
 @pytest.mark.parametrize(
