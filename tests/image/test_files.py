@@ -45,13 +45,13 @@ def found_in(path: Path, needles: Iterable[str]) -> set[str]:
 @pytest.fixture(scope="module")
 def builders_own(image: Image) -> set[str]:
     """What only the machine that composed the image knows."""
-    mirrors = {str(urlsplit(repository.url).hostname) for repository in image.lock.repositories}
+    hosts = {urlsplit(repository.url).hostname for repository in image.lock.repositories}
     return {
         CANARY,
         str(image.folder.parent),
         str(image.composer.cache),
         str(Path(__file__).parents[2]),
-        *(host for host in mirrors if not host.endswith((".debian.org", "None"))),  # packages name Debian's own
+        *(host for host in hosts if host and not host.endswith(".debian.org")),  # packages name Debian's own
     }
 
 

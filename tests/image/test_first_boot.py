@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from image_composer_providers.debian.provider import PROVIDER
 from support.disks import field, partition_table, say
 from support.guest import FirstBoot, versions
 from support.image import ARGUMENT, HOSTNAME, Credentials, Image
 
-pytestmark = [pytest.mark.build, pytest.mark.network, pytest.mark.boot]
+pytestmark = [pytest.mark.build, pytest.mark.network, pytest.mark.boot, pytest.mark.timeout(1800)]
 
 MIB = 1 << 20
 
@@ -25,8 +26,8 @@ JUSTIFIED = (
     # systemd 257 takes a virtual machine without a vsock device for a failure of its generator.
     ("systemd-ssh-generator", r"Failed to query local AF_VSOCK CID: Cannot assign requested address"),
     (r"\(sd-exec-.*", r".*/systemd-ssh-generator failed with exit status 1\."),
-    # What the tests do: wrong passwords.
-    ("login|sshd(-session)?", r"(error: )?PAM.*authentication failure.*"),
+    # Emulated processors stand still while the host is busy with something else.
+    ("kernel", r"rcu: |watchdog: BUG: soft lockup"),
 )
 """Journal entries of priority error or worse that are no fault of the image: program and message."""
 
@@ -62,6 +63,10 @@ def test_the_password_is_what_sudo_asks_for(booted: FirstBoot) -> None:
 def test_passwords_do_not_open_an_account_that_has_none(booted: FirstBoot) -> None:
     assert booted.passwords_over_ssh.returncode == 255
     assert "Permission denied" in booted.passwords_over_ssh.stderr
+
+
+def test_a_key_and_sudo_without_a_password_lead_to_root(booted: FirstBoot) -> None:
+    assert (booted.facts["user"].text, booted.facts["sudo-user"].text) == ("root", "alice")
 
 
 def test_accounts_are_as_the_document_says(booted: FirstBoot) -> None:
@@ -134,9 +139,15 @@ def test_the_packages_are_the_locks(booted: FirstBoot, image: Image) -> None:
 
 
 def test_updates_come_from_the_distributions_own_archives(booted: FirstBoot, image: Image) -> None:
-    codename = {"12": "bookworm", "13": "trixie"}[image.spec.target.release]
-    assert f"Suites: {codename} {codename}-updates\n" in booted.facts["sources"].text
-    assert len(booted.facts["updates"].lines) == 3, booted.facts["updates"]
+    codename = PROVIDER.manifest(image.spec.target.release).codename
+    releases = [
+        line.split("'")[1] for line in booted.facts["updates"].lines if line.split("'")[1].endswith("/InRelease")
+    ]
+    assert sorted(releases) == [
+        f"https://ftp.debian.org/debian/dists/{codename}-updates/InRelease",
+        f"https://ftp.debian.org/debian/dists/{codename}/InRelease",
+        f"https://ftp.debian.org/debian-security/dists/{codename}-security/InRelease",
+    ]
 
 
 def test_nothing_went_wrong_that_is_not_explained(booted: FirstBoot) -> None:

@@ -8,6 +8,8 @@ fact() {
     printf '%s\0%s\0%s\0' "$name" "$?" "$said"
 }
 
+fact user id --user --name
+fact sudo-user printenv SUDO_USER
 fact id id alice
 fact accounts getent passwd alice bob carol
 fact homes stat --format '%n %a %U' /home/alice /srv/bob /home/carol /home/alice/.ssh/authorized_keys
@@ -29,12 +31,10 @@ fact errors journalctl --boot --priority err --output json --output-fields MESSA
 
 fact mounts findmnt --json --bytes --real --output TARGET,FSTYPE,OPTIONS,SIZE,PARTLABEL,PARTUUID --list
 fact fstab findmnt --verify --verbose
-fact disks lsblk --json --bytes --output NAME,TYPE,SIZE,PARTLABEL
 
 fact packages dpkg-query --show --showformat '${Package} ${Version} ${db:Status-Status}\n'
 fact audit dpkg --audit
 fact verify dpkg --verify
-fact sources cat /etc/apt/sources.list.d/debian.sources
 fact updates apt-get update --print-uris
 
 fact routes ip route show default

@@ -137,9 +137,9 @@ class SerialConsole:
         return True
 
     def ask(self, command: str, seconds: float = ANSWER_SECONDS) -> str:
-        """Give what a command prints, which must be one line."""
+        """Give the one line that a command prints; the prompt is there again then, so nothing typed next is lost."""
         self.machine.send(f'echo "<$({command})>"\n')
-        return self.machine.wait_for(r"\n<([^$\n]*)>", seconds)[1]
+        return self.machine.wait_for(rf"\n<([^$\n]*)>{PROMPT}", seconds)[1]
 
 
 def first_boot(image: Image, credentials: Credentials, folder: Path) -> FirstBoot:
