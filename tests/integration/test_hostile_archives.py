@@ -167,7 +167,7 @@ CASES = {
     "a first script that fails": Case(
         lambda _: evil(TOP, preinst="#!/bin/sh\necho something is wrong >&2\nexit 7\n"),
         "ASSEMBLE_PACKAGE_FAILED",
-        ("evil.preinst", "something is wrong"),
+        ("preinst of evil failed with status 7", "something is wrong"),
     ),
     "a script that writes to the terminal": Case(
         lambda _: evil(TOP, postinst="#!/bin/sh\nprintf '\\033]0;owned\\007\\033[2Jcleared\\n' >&2\nexit 7\n"),

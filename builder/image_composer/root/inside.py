@@ -21,6 +21,7 @@ from typing import Any
 
 from image_composer.disk.measure import measure_tree
 from image_composer.root import inside_record, inside_unpack
+from image_composer.root.inside_unpack import ADMIN
 
 CHUNK = 1 << 20
 
@@ -37,17 +38,27 @@ def perform(request: dict[str, Any]) -> int:
 
 
 def run_scripts(request: dict[str, Any]) -> dict[str, Any]:
-    """Run maintainer scripts one after another; all output goes to standard error.
+    """Run the scripts that come before unpacking, one after another; all output goes to standard error.
+
+    They are run where dpkg runs them, among the other files of their control part: debconf tells by that whose
+    question is asked.
 
     Raises:
         ValueError: one failed.
     """
+    staged = Path(f"{ADMIN}/tmp.ci")  # noqa: S108 - not a folder for everybody
     for script in request["scripts"]:
-        done = subprocess.run(
-            script["argv"], env={**os.environ, **script["env"]}, stdin=subprocess.DEVNULL, stdout=2, check=False
-        )
+        staged.mkdir()
+        (staged / "control").write_text(script["control"])
+        for file in Path(f"{ADMIN}/info").iterdir():
+            if file.stem == script["record"] and file.suffix != ".list":
+                shutil.copy(file, staged / file.suffix[1:])
+        environment = {**os.environ, **script["env"]}
+        command = [str(staged / "preinst"), "install"]
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=2, check=False)
+        shutil.rmtree(staged)
         if done.returncode != 0:
-            raise ValueError(f"{' '.join(script['argv'])} failed with status {done.returncode}")
+            raise ValueError(f"preinst of {script['record']} failed with status {done.returncode}")
     return {}
 
 

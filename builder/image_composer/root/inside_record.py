@@ -28,7 +28,8 @@ def record(request: dict[str, Any]) -> dict[str, Any]:
     """Read the control part of packages from pipes and record them all as unpacked.
 
     Returns:
-        `packages`, by name: `record` (how dpkg names its files), `conffiles`, `scripts` (names of those that it has);
+        `packages`, by name: `record` (how dpkg names its files), `conffiles`, `scripts` (names of those that it has),
+        `sums` (whether it lacks a list of its files' digests), `control` (its control file, if its script needs that);
         and `refused`: why dpkg must do it instead, or null.
 
     Raises:
@@ -96,6 +97,8 @@ def describe(text: str, control: dict[str, bytes], flags: dict[str, str]) -> dic
         "record": f"{name}:{field(text, 'Architecture')}" if shared else name,
         "conffiles": [path for path, flag in flags.items() if not flag],
         "scripts": [name for name in SCRIPTS if name in control],
+        "sums": "md5sums" not in control,
+        "control": text if "preinst" in control else "",
     }
 
 

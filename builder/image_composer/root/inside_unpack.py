@@ -9,6 +9,7 @@ Formats: deb(5), deb-conffiles(5), deb-triggers(5); dpkg's database as dpkg 1.21
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import posixpath
@@ -166,17 +167,21 @@ def unpack_list(packages: list[dict[str, Any]]) -> dict[str, Any]:
     folders: dict[str, list[int]] = {}
     for package in packages:
         try:
-            paths = unpack_package(package, folders)
+            paths, sums = unpack_package(package, folders)
         except (OSError, ValueError, tarfile.TarError) as error:
             raise ValueError(f"the package {package['name']} can't be unpacked: {told(error)}") from error
         if package["record"]:
             write(f"{ADMIN}/info/{package['record']}.list", "".join(f"{path}\n" for path in paths).encode(), 0o644)
+        if package["sums"]:
+            lines = "".join(f"{digest}  {path[1:]}\n" for path, digest in sums.items())
+            write(f"{ADMIN}/info/{package['record']}.md5sums", lines.encode(), 0o644)
     return {"folders": folders}
 
 
-def unpack_package(package: dict[str, Any], folders: dict[str, list[int]]) -> list[str]:
-    """Unpack one package; gives the paths of what is in it, as dpkg lists them."""
+def unpack_package(package: dict[str, Any], folders: dict[str, list[int]]) -> tuple[list[str], dict[str, str]]:
+    """Unpack one package; gives the paths of what is in it, as dpkg lists them, and the MD5 of files, if asked for."""
     paths = []
+    sums: dict[str, str] = {}
     conffiles = set(package["conffiles"])
     with os.fdopen(package["fd"], "rb", buffering=0) as stream:
         with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as archive:
@@ -187,9 +192,17 @@ def unpack_package(package: dict[str, Any], folders: dict[str, list[int]]) -> li
                     make_folder(package["order"], path, member, folders)
                 else:
                     create(archive, member, path + ".dpkg-new" if path in conffiles else path)
+                    if package["sums"] and (member.isreg() or member.islnk()):
+                        sums[path] = file_md5(path + ".dpkg-new" if path in conffiles else path)
         while stream.read(CHUNK):  # padding after the archive's end must not block the sender
             pass
-    return paths
+    return paths, sums
+
+
+def file_md5(path: str) -> str:
+    """Give the MD5 of a file, which is what dpkg's lists hold; it guards against accidents only."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def place(name: str) -> str:

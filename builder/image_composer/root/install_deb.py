@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TextIO
 
 from image_composer.errors import AssemblyError, ToolError
@@ -153,6 +153,7 @@ class DebInstaller:
                     "order": positions[package.name],
                     "record": known.get(package.name, {}).get("record"),
                     "conffiles": known.get(package.name, {}).get("conffiles", []),
+                    "sums": known.get(package.name, {}).get("sums", False),
                 }
                 for package in packages
             ]
@@ -180,7 +181,8 @@ class DebInstaller:
         """Run the scripts that come before unpacking."""
         scripts = [
             {
-                "argv": [f"/var/lib/dpkg/info/{known[package.name]['record']}.preinst", "install"],
+                "record": known[package.name]["record"],
+                "control": known[package.name]["control"],
                 "env": {
                     **ENVIRONMENT,
                     "DPKG_MAINTSCRIPT_PACKAGE": package.name,
@@ -190,6 +192,7 @@ class DebInstaller:
                     "DPKG_RUNNING_VERSION": self._version_of("dpkg"),
                     "DPKG_ADMINDIR": "/var/lib/dpkg",
                     "DPKG_ROOT": "",
+                    "PERL_DL_NONLAZY": "1",
                 },
             }
             for package in packages
@@ -243,13 +246,14 @@ class DebInstaller:
             self.reporter.progress(f"{doing} {line.split(':')[2].strip()}", min(number, total), total, "packages")
 
 
-SCRIPT_HINT = "the package's own script said why, above"
+SCRIPT_HINT = "dpkg or the package's own script said why, above"
 
 
 def package_failure(done: Completed) -> AssemblyError | ToolError:
     """Explain dpkg's failure by the packages it names."""
     said = (done.stdout + done.stderr).decode(errors="replace")
-    names = sorted(set(re.findall(r"^dpkg: error processing (?:package|archive) (\S+) \(--", said, re.MULTILINE)))
+    told = re.findall(r"^dpkg: error processing (?:package|archive) (\S+) \(--", said, re.MULTILINE)
+    names = sorted({PurePath(name).name.partition("_")[0] for name in told})  # packages, or the paths of their files
     tail = "\n".join(said.strip().splitlines()[-SHOWN_LINES:])
     if is_disk_full(said):
         return ToolError("TOOL_DISK_FULL", f"the disk is full while installing packages\n{tail}", hint=FULL_HINT)
