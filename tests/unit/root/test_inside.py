@@ -6,7 +6,6 @@ import base64
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -264,15 +263,18 @@ def test_a_regular_file_is_taken_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "taken").read_bytes() == b"kernel"
 
 
-def test_scripts_run_in_turn_until_one_fails(box: Sandbox) -> None:
+def test_first_scripts_run_in_turn_where_dpkg_runs_them_until_one_fails(box: Sandbox) -> None:
     install_programs(box)
-    scripts: list[dict[str, Any]] = [
-        {"argv": ["sh", "-c", "echo $WHO > /first; echo said"], "env": {"WHO": "me"}},
-        {"argv": ["sh", "-c", "echo why >&2; exit 3"], "env": {}},
-        {"argv": ["touch", "/third"], "env": {}},
-    ]
-    with pytest.raises(AssemblyError, match="failed with status 3") as caught:
+    told = "echo $WHO > /first; cd ${0%/*}; pwd; cat control config; echo said"
+    texts = {"a.preinst": told, "a.config": "asks", "a.b.config": "another", "b.preinst": "echo why >&2; exit 3"}
+    texts["c.preinst"] = "touch /third"
+    for name, text in texts.items():
+        apply(box, operations.write(f"/var/lib/dpkg/info/{name}", f"#!/bin/sh\n{text}\n", mode=0o755))
+    scripts = [{"record": name, "control": f"Package: {name}\n", "env": {"WHO": "me"}} for name in "abc"]
+    with pytest.raises(AssemblyError, match="preinst of b failed with status 3") as caught:
         box.act("scripts", system=True, scripts=scripts)
-    assert caught.value.message.splitlines()[-2:] == ["said", "why"]
+    assert caught.value.message.splitlines()[1:] == [
+        "/var/lib/dpkg/tmp.ci", "Package: a", "#!/bin/sh", "asks", "said", "why"
+    ]  # fmt: skip
     root = box.workspace / "root"
     assert ((root / "first").read_text(), (root / "third").exists()) == ("me\n", False)
