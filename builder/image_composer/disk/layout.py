@@ -39,8 +39,11 @@ MINIMUM_FILESYSTEM: Mapping[Filesystem, int] = {
 }
 """Smallest size that a file system can be made in."""
 
-MINIMUM_HEADROOM = 32 * MIB
-"""Least free room in a partition without a size: logs and caches of a first boot."""
+MINIMUM_HEADROOM: Mapping[Filesystem, int] = {
+    Filesystem.VFAT: 32 * MIB,  # a second, larger kernel image
+    Filesystem.EXT4: 256 * MIB,  # the lists of apt-get update, logs
+}
+"""Least free room in a partition without a size."""
 
 HEADROOM_SHARE = 4
 """A partition without a size gets a fourth more than its content: room for one round of updates."""
@@ -184,7 +187,7 @@ def _demand(partition: Partition, content: int, path: str) -> _Demand:
     minimum = MINIMUM_FILESYSTEM[partition.filesystem]
     needed = round_up(max(content, minimum), ALIGNMENT)
     if partition.size is None:
-        headroom = round_up(max(content // HEADROOM_SHARE, MINIMUM_HEADROOM), ALIGNMENT)
+        headroom = round_up(max(content // HEADROOM_SHARE, MINIMUM_HEADROOM[partition.filesystem]), ALIGNMENT)
         return _Demand(partition.label, needed, headroom, takes_rest=True)
     size = round_up(parse_size(partition.size), ALIGNMENT)
     if size < needed:
