@@ -128,7 +128,7 @@ def test_a_folder_that_can_t_be_written_is_explained(tmp_path: Path) -> None:
 
 def test_the_script_for_sfdisk_is_readable() -> None:
     assert sfdisk_script(layout()).splitlines()[-1] == (
-        "start=200704, size=126976, type=4f68bce3-e8cd-4db1-96e7-fbcaf984b709, "
+        "start=200704, size=585728, type=4f68bce3-e8cd-4db1-96e7-fbcaf984b709, "
         f'uuid={IDENTITY.partition("root")}, name="root", attrs="GUID:59"'
     )
 
