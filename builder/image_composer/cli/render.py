@@ -124,14 +124,14 @@ class TerminalDisplay:
             elif event.kind == "command" and self._verbose:
                 self._console.print(event_text(event), style="dim", markup=False)
             elif event.kind == "warning":
-                self._console.print(f"  warning: {event.message}", style="yellow", markup=False)
+                self._console.print(printable(f"  warning: {event.message}"), style="yellow", markup=False)
             elif event.kind == "info":
-                self._console.print(f"  {event.message}", markup=False)
+                self._console.print(printable(f"  {event.message}"), markup=False)
 
     def _update(self, line: str) -> None:
         from rich.text import Text  # noqa: PLC0415 - as above; brackets in names must not be taken for markup
 
-        self._status.update(Text(line))
+        self._status.update(Text(printable(line)))
 
     def error(self, error: ComposerError) -> None:
         """Show why it failed."""

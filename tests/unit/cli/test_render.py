@@ -16,10 +16,11 @@ from image_composer.cli.render import (
     display,
     error_text,
     event_text,
+    printable,
 )
 from image_composer.cli.session import system_error
 from image_composer.errors import ComposerError, Problem, SpecError
-from image_composer.report import Event, Reporter
+from image_composer.report import Event, EventKind, Reporter
 
 
 class Terminal(io.StringIO):
@@ -139,3 +140,30 @@ def test_machines_get_one_object_a_line_whatever_is_in_it() -> None:
     first, *rest = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert first == {"time": 1.235, "kind": "info", "message": "two\nlines ä\x1b"}
     assert rest[-1] == {"time": 1.235, "kind": "error", "code": "X", "message": "broken [/green]", "retryable": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é\n  text", "plain é\n  text"),
+        ("a\tb", "a       b"),
+        ("\x1b]0;owned\x07", "\ufffd]0;owned\ufffd"),
+        ("\x9b2J\r\x7f\u202e\udcff", "\ufffd2J" + "\ufffd" * 4),
+    ],
+)
+def test_what_a_terminal_would_act_on_is_not_shown(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_neither_errors_nor_events_carry_escape_sequences() -> None:
+    assert "\x1b" not in error_text(ComposerError("CODE", "\x1b[2J", hint="\x1b[2J"))
+    assert "\x1b" not in event_text(Event("info", "\x1b[2J", stage="fetch"))
+
+
+@pytest.mark.parametrize("kind", ["info", "warning"])
+def test_a_terminal_is_not_sent_what_packages_wrote(kind: EventKind) -> None:
+    stream = Terminal()
+    with display(stream, log_format="auto", verbose=False) as chosen:
+        chosen.emit(Event(kind, "\x1b]0;owned\x07"))
+    assert "]0;owned" in stream.getvalue()
+    assert "\x1b]0;owned" not in stream.getvalue()

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from image_composer.errors import PublishError
-from image_composer.publish.directory import publish
+from image_composer.publish.directory import check_destination, publish
 from image_composer.publish.exchange import exchange, exchange_by_renames
 from image_composer.run import Runner
 
@@ -74,6 +74,35 @@ def test_a_folder_that_is_not_ours_is_not_touched(tmp_path: Path) -> None:
         publish(build(tmp_path / "work"), tmp_path / "home")
     assert (caught.value.code, bool(caught.value.hint)) == ("PUBLISH_NOT_OURS", True)
     assert listing(tmp_path / "home") == {"letter": "dear"}
+
+
+@pytest.mark.parametrize(
+    ("destination", "code", "status"),
+    [
+        ("absent", None, 0),
+        ("absent/deep/down", None, 0),
+        ("empty", None, 0),
+        ("published", None, 0),
+        ("home", "PUBLISH_NOT_OURS", 2),
+        ("home/letter", "PUBLISH_NOT_OURS", 2),
+        ("home/letter/out", "PUBLISH_FAILED", 1),
+    ],
+)
+def test_a_destination_is_checked_without_being_touched(
+    tmp_path: Path, destination: str, code: str | None, status: int
+) -> None:
+    for name in ("empty", "home"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "home/letter").write_text("dear")
+    publish(build(tmp_path / "work"), tmp_path / "published")
+    before = sorted(tmp_path.rglob("*"))
+    if code is None:
+        check_destination(tmp_path / destination)
+    else:
+        with pytest.raises(PublishError) as caught:
+            check_destination(tmp_path / destination)
+        assert (caught.value.code, caught.value.exit_status) == (code, status)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_file_in_the_place_of_the_folder_is_not_touched(tmp_path: Path) -> None:
