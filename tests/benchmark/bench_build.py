@@ -116,6 +116,7 @@ def mmdebstrap(packages: list[str]) -> list[str]:
         "mmdebstrap",
         "--variant=custom",
         "--format=null",
+        "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
         f"--include={','.join(bare)}",
         "bookworm",
         "-",
