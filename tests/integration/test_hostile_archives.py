@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.composer import SCREEN, Composer, Outcome, nothing_left, write_document
+from support.composer import SCREEN, Composer, Outcome, nothing_left, snapshot, write_document
 from support.debrepo import served
 from support.debs import Deb
 from support.distribution import with_repository
@@ -126,6 +126,11 @@ CASES = {
         "ASSEMBLE_NOT_A_FILE",
         ("initrd",),
     ),
+    "settings that became a link to the host": Case(
+        lambda host: instead_of_dracut(f"mv /etc /usr/etc; ln -s {host} /etc"),
+        "ASSEMBLE_ACTION_FAILED",
+        ("/etc",),
+    ),
     "a partition's folder that is a link": Case(
         lambda _: instead_of_dracut("ln -s / tree-data"),
         "ASSEMBLE_ACTION_FAILED",
@@ -207,6 +212,28 @@ def test_a_package_that_is_not_right_fails_the_build(
         with nothing_left(bootable, tmp_path, host):
             outcome = bootable.run("build", "-f", file, "-o", tmp_path / "out")
     check(outcome, expected.code, expected.said)
+
+
+def test_links_in_the_place_of_folders_do_not_get_it(
+    bootable: Composer,
+    keychain: Keychain,
+    key: Key,
+    host: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    places = ("dev", "etc", "proc", "root", "run", "sys", "tmp", "usr", "var")
+    mirror, workspace = tmp_path_factory.mktemp("evil"), tmp_path / "workspace"
+    write_raw_repository(mirror, keychain, key, evil(TOP, *(link(f"./{name}", str(host)) for name in places)))
+    before = snapshot(host)
+    with served(mirror) as url:
+        file = write_document(tmp_path, with_repository(url, key, "evil"))
+        for stage in ("validate", "resolve", "fetch", "assemble"):
+            words = ["--file", str(file)] if stage == "validate" else []
+            outcome = bootable.run("stage", stage, "--workspace", workspace, *words)
+            assert outcome.status == 0, outcome.said
+    assert [name for name in places if (workspace / "root" / name).is_symlink()] == []
+    assert snapshot(host) == before
 
 
 def check(outcome: Outcome, code: str, said: tuple[str, ...]) -> None:

@@ -21,6 +21,11 @@ CASES = {
         ["2 packages", "chronny: did you mean chrony?", "nothing-like-it: nothing has a similar name"],
     ),
     "in conflict": (
+        document(packages=["exim", "postfix"]),
+        "SOLVE_CONFLICT",
+        ["exim 1.0 (requested) conflicts with postfix 1.0 (requested)"],
+    ),
+    "needing what is in conflict": (
         document(packages=["web-shop", "mailing-lists"]),
         "SOLVE_CONFLICT",
         [

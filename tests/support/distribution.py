@@ -29,7 +29,7 @@ BOOT = Deb(
     files={
         f"boot/vmlinuz-{KERNEL}": b"kernel" * 1000,
         "usr/lib/systemd/boot/efi/linuxx64.efi.stub": make_stub(),
-        "usr/lib/systemd/boot/efi/systemd-bootx64.efi": b"loader" * 1000,
+        "usr/lib/systemd/boot/efi/systemd-bootx64.efi": make_stub(),
         "usr/bin/dracut": DRACUT,
         "boot/efi/.keep": "",
     },
