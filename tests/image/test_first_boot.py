@@ -144,9 +144,9 @@ def test_updates_come_from_the_distributions_own_archives(booted: FirstBoot, ima
         line.split("'")[1] for line in booted.facts["updates"].lines if line.split("'")[1].endswith("/InRelease")
     ]
     assert sorted(releases) == [
+        f"https://ftp.debian.org/debian-security/dists/{codename}-security/InRelease",
         f"https://ftp.debian.org/debian/dists/{codename}-updates/InRelease",
         f"https://ftp.debian.org/debian/dists/{codename}/InRelease",
-        f"https://ftp.debian.org/debian-security/dists/{codename}-security/InRelease",
     ]
 
 
