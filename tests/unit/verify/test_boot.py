@@ -93,6 +93,7 @@ def test_no_machine_is_left_whatever_happens(disk: Disk, hardware: Hardware) -> 
 
     def fail() -> None:
         with Machine(Runner(), image, hardware) as machine:
+            machine.wait_for("up", SECONDS)  # before it runs, its process may still be on the way to be QEMU
             assert processes_of(image) == [machine.pid]
             raise KeyboardInterrupt
 
