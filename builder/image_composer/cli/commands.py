@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -21,6 +22,7 @@ from image_composer.spec.base import format_size
 from image_composer.spec.reference import reference_markdown
 from image_composer.spec.schema import image_schema
 from image_composer.stages import STAGES, run_stage, run_stages
+from image_composer.store.content import ContentStore, Trimmed
 
 
 def build(options: Options, document: Path, output: Path, lock: Path | None, workspace: Path | None) -> NoReturn:
@@ -179,21 +181,20 @@ def cache_show(options: Options) -> NoReturn:
 
 def cache_trim(options: Options) -> NoReturn:
     """Make the cache as small as the settings say."""
-
-    def body(session: Session) -> None:
-        with opened_workspace(None, session.settings.cache_dir) as opened:
-            trimmed = new_build(session, opened).store.trim()
-        click.echo(f"removed {trimmed.files} files, {format_size(trimmed.bytes)}; {trimmed.in_use} are in use")
-
-    run_session(options, body)
+    shrink_cache(options, ContentStore.trim)
 
 
 def cache_clear(options: Options) -> NoReturn:
     """Empty the cache."""
+    shrink_cache(options, ContentStore.clear)
+
+
+def shrink_cache(options: Options, shrink: Callable[[ContentStore], Trimmed]) -> NoReturn:
+    """Remove files from the cache and tell how many."""
 
     def body(session: Session) -> None:
         with opened_workspace(None, session.settings.cache_dir) as opened:
-            trimmed = new_build(session, opened).store.clear()
+            trimmed = shrink(new_build(session, opened).store)
         click.echo(f"removed {trimmed.files} files, {format_size(trimmed.bytes)}; {trimmed.in_use} are in use")
 
     run_session(options, body)
