@@ -8,7 +8,7 @@ ARGS ?=
 
 VENV := .venv
 PYTEST = $(VENV)/bin/pytest $(ARGS)
-SOURCES = builder providers tests
+SOURCES = builder operator providers tests
 
 export PYTHON
 SHELL := /bin/bash

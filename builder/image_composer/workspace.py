@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from image_composer.digest import json_sha256, pretty_json
+from image_composer.digest import pretty_json
 from image_composer.errors import ComposerError
 from image_composer.spec.base import SpecModel
 from image_composer.spec.image import ImageSpec
+from image_composer.spec.location import image_digest
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -27,7 +28,7 @@ class NormalisedSpec(SpecModel):
 
     def digest(self) -> str:
         """Give the digest that stands for the spec."""
-        return json_sha256(self.image.model_dump(mode="json"))
+        return image_digest(self.image)
 
     def field(self, name: str) -> str:
         """Give the path of a field in the user's document."""

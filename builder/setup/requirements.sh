@@ -31,9 +31,10 @@ UV_DEFAULT_INDEX=$("$uv/bin/pip" config get global.index-url 2>/dev/null) && exp
 
 # The tests' pins hold everything; the smaller sets follow them, so that they can share one environment.
 solv=(--no-emit-package solv)
-pins_of requirements-test.txt "$@" "${solv[@]}" --extra test pyproject.toml
+pins_of requirements-test.txt "$@" "${solv[@]}" --extra test --extra operator pyproject.toml
 shared=(--constraint "$pins/requirements-test.txt")
 pins_of requirements.txt "${shared[@]}" "${solv[@]}" pyproject.toml
+pins_of requirements-operator.txt "${shared[@]}" "${solv[@]}" --extra operator pyproject.toml
 from_pyproject "['build-system']['requires']" | pins_of requirements-build.txt "${shared[@]}" -
 echo scikit-build-core | pins_of requirements-solv-build.txt "$@" -
 from_pyproject "['project']['dependencies']" | grep '^solv\b' |

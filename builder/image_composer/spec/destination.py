@@ -1,0 +1,84 @@
+"""Where the results of a build go."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from image_composer.spec.base import Flag, SpecModel
+
+ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+"""Name of a Kubernetes object (RFC 1123 subdomain)."""
+
+DataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
+"""Key in a Secret or ConfigMap."""
+
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+"""A bucket's name as S3 accepts it."""
+
+KeyPrefix = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*)?$", max_length=256)
+]
+"""The beginning of object keys: segments of characters that every S3 server and tool takes, without outer slashes."""
+
+EndpointUrl = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9._:\[\]-]{1,255}(/[!-~]{0,255})?$")]
+"""Address of a server, for example `https://s3.example.org:9000`."""
+
+
+class CredentialsSecretRef(SpecModel):
+    """A Secret in the namespace of the ImageBuild that holds S3 credentials.
+
+    Its keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN for temporary credentials.
+    """
+
+    name: ObjectName
+    """Name of the Secret."""
+
+
+class S3Destination(SpecModel):
+    """A place in a bucket of an S3-compatible server."""
+
+    bucket: BucketName
+    """Name of the bucket; it must exist."""
+
+    prefix: KeyPrefix = ""
+    """Put before the keys of all objects."""
+
+    endpoint: EndpointUrl | None = None
+    """Address of the server; AWS when absent."""
+
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")] = "us-east-1"
+    """Region of the bucket; most other servers take any."""
+
+    force_path_style: Flag | None = None
+    """Whether the bucket's name goes into the path instead of the host's name; yes when an endpoint is given and
+    nothing is said."""
+
+    ca_bundle: Annotated[str, StringConstraints(max_length=65536)] | None = None
+    """Certificates (PEM) that the server's is checked against, instead of the public authorities."""
+
+    credentials_secret_ref: CredentialsSecretRef | None = None
+    """Credentials; the pod's own identity (or, on a laptop, the environment) when absent."""
+
+    @property
+    def path_style(self) -> bool:
+        """Whether buckets are addressed by path."""
+        return self.endpoint is not None if self.force_path_style is None else self.force_path_style
+
+
+class Destination(SpecModel):
+    """Where the results go."""
+
+    s3: S3Destination
+    """A bucket of an S3-compatible server."""
+
+
+class LockRef(SpecModel):
+    """A ConfigMap in the namespace of the ImageBuild that holds a lock file."""
+
+    name: ObjectName
+    """Name of the ConfigMap."""
+
+    key: DataKey = "lock.json"
+    """Key of the lock file."""

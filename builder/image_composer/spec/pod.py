@@ -1,0 +1,163 @@
+"""How a build runs in a cluster: its pod, its patience, where it may work and what it may use.
+
+Every field may be absent: then the operator's own default counts, so that a platform team decides once.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, StringConstraints
+
+from image_composer.spec.base import AbsolutePath, Flag, Number, SpecModel
+from image_composer.spec.destination import ObjectName
+
+StageName = Literal["validate", "resolve", "fetch", "assemble", "image", "attest", "publish"]
+"""A stage of the pipeline; each is a container."""
+
+STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
+"""The stages in their order."""
+
+Duration = Annotated[
+    str, StringConstraints(pattern=r"^([1-9][0-9]{0,5}h)?([1-9][0-9]{0,5}m)?([1-9][0-9]{0,6}s)?$", min_length=2)
+]
+"""A length of time such as `90s`, `1h30m` or `2h`."""
+
+Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,3})?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
+"""An amount as Kubernetes writes it: `500m`, `2`, `4Gi`."""
+
+LabelKey = Annotated[
+    str, StringConstraints(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
+]
+"""Key of a label."""
+
+LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
+"""Value of a label."""
+
+_UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+def parse_duration(text: str) -> int:
+    """Give the seconds of a `Duration`."""
+    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", text))
+
+
+class ResourceAmounts(SpecModel):
+    """Amounts of what a node has."""
+
+    cpu: Quantity | None = None
+    """Processors."""
+
+    memory: Quantity | None = None
+    """Memory."""
+
+    ephemeral_storage: Quantity | None = None
+    """Disk of the node."""
+
+
+class StageResources(SpecModel):
+    """What the container of a stage gets."""
+
+    requests: ResourceAmounts = ResourceAmounts()
+    """What the scheduler sets aside."""
+
+    limits: ResourceAmounts = ResourceAmounts()
+    """What it may not go beyond."""
+
+
+class Medium(StrEnum):
+    """What the workspace lies on."""
+
+    DISK = "disk"
+    MEMORY = "memory"
+
+
+class EphemeralVolume(SpecModel):
+    """A volume of its own for each pod, made by the cluster's storage and gone with the pod."""
+
+    storage_class_name: ObjectName | None = None
+    """Storage class; the cluster's default when absent."""
+
+
+class WorkspaceVolume(SpecModel):
+    """Where a build works."""
+
+    size: Quantity | None = None
+    """How much it may hold: a pod that goes beyond is evicted."""
+
+    medium: Medium | None = None
+    """`disk`: the node's; `memory`: faster, and counts as memory of the stages."""
+
+    ephemeral_volume: EphemeralVolume | None = None
+    """Work on a volume of the cluster's storage instead of the node's disk."""
+
+
+class CacheVolume(SpecModel):
+    """Where packages are kept between builds; exactly one of the two."""
+
+    persistent_volume_claim: ObjectName | None = None
+    """Claim in the namespace of the ImageBuild; ReadWriteMany where builds run on several nodes."""
+
+    host_path: AbsolutePath | None = None
+    """Folder of the node, made when it is missing."""
+
+
+class Toleration(SpecModel):
+    """A taint of nodes that the pod puts up with, as in a pod's spec."""
+
+    key: LabelKey | None = None
+    operator: Literal["Exists", "Equal"] = "Equal"
+    value: LabelValue | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    toleration_seconds: Annotated[Number, Field(ge=0, le=86400)] | None = None
+
+
+class BuildSettings(SpecModel):
+    """How the build runs in the cluster."""
+
+    timeout: Duration | None = None
+    """How long the build may take, all tries together."""
+
+    retries: Annotated[Number, Field(ge=0, le=10)] | None = None
+    """Further tries after a failure that is not the user's; a disruption, such as a drained node, doesn't count."""
+
+    resources: dict[StageName, StageResources] = Field(default_factory=dict, max_length=7)
+    """Requests and limits by stage."""
+
+    workspace: WorkspaceVolume | None = None
+    """Where it works."""
+
+    cache: CacheVolume | None = None
+    """Where packages are kept between builds."""
+
+    node_selector: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=32)
+    """Labels that the node must have."""
+
+    tolerations: list[Toleration] = Field(default_factory=list, max_length=32)
+    """Taints of nodes that the pod puts up with."""
+
+    affinity: dict[str, Any] | None = None
+    """Affinity as in a pod's spec."""
+
+    priority_class_name: ObjectName | None = None
+    """Priority class of the pod."""
+
+    runtime_class_name: ObjectName | None = None
+    """Runtime class of the pod."""
+
+    service_account_name: ObjectName | None = None
+    """Service account whose cloud identity the pod has; its token for the cluster is not mounted."""
+
+    image_pull_secrets: list[ObjectName] = Field(default_factory=list, max_length=8)
+    """Secrets for pulling the builder's image."""
+
+    queue_name: LabelValue | None = None
+    """Local queue of Kueue that the Job waits in."""
+
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict, max_length=32)
+    """Labels put on the Job and its pods."""
+
+    force: Flag = False
+    """Build again although the same spec is published already; the new result gets a folder of its own."""

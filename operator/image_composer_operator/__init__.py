@@ -1,0 +1,1 @@
+"""The operator: watches ImageBuilds and runs a builder pod for each."""
