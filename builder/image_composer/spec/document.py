@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from image_composer.errors import Problem, SpecError
+from image_composer.spec.destination import Destination, ObjectName, S3Destination
 from image_composer.spec.image import ImageSpec
+from image_composer.spec.imagebuild import BuildRequest
 from image_composer.spec.parse import parse, shown
-from image_composer.spec.rules import spec_problems
+from image_composer.spec.rules import destination_problems, request_problems, spec_problems
 
 API_GROUP = "imagecomposer.dev"
 API_VERSION = f"{API_GROUP}/v1alpha1"
@@ -24,7 +26,14 @@ PREFIX = "spec.image"
 MANIFEST_FIELDS = ("apiVersion", "kind", "metadata", "spec", "status")
 """Fields of a manifest; the cluster adds `status`. A bare spec has none of them."""
 
+DEFAULT_NAMESPACE = "default"
+"""Where kubectl puts an object whose manifest names no namespace."""
+
 HINT = "'image-composer schema' prints what a document may hold; docs/spec.md explains it"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_OBJECT_NAME: TypeAdapter[str] = TypeAdapter(ObjectName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +44,25 @@ class Document:
     prefix: str
     """Path of the spec in the user's file, for messages: `spec.image`, or nothing for a bare spec."""
 
+    name: str
+    """Name of the ImageBuild; a bare spec is called as its image."""
+
+    namespace: str = DEFAULT_NAMESPACE
+    request: BuildRequest = field(default_factory=BuildRequest)
+    """What stands beside the image."""
+
     def path(self, field: str) -> str:
         """Give the path of a field of the spec in the user's file."""
         return f"{self.prefix}.{field}" if self.prefix else field
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where everything that an ImageBuild publishes lies."""
+
+    s3: S3Destination
+    namespace: str
+    name: str
 
 
 def read_document(content: bytes, name: str) -> Document:
@@ -51,9 +76,67 @@ def read_document(content: bytes, name: str) -> Document:
         SpecError: everything that is wrong with it, each with its path.
     """
     tree = parse(content, name)
-    if not tree.keys().isdisjoint(MANIFEST_FIELDS):
-        return Document(_validate(_manifest_image(tree), PREFIX), PREFIX)
-    return Document(_validate(tree, ""), "")
+    if _is_manifest(tree):
+        return check_manifest(tree)
+    problems = _image_problems(tree, "")
+    if problems:
+        raise SpecError(problems, hint=HINT)
+    spec = ImageSpec.model_validate(tree)
+    return Document(spec, "", spec.name)
+
+
+def check_manifest(tree: Mapping[str, Any]) -> Document:
+    """Check an ImageBuild that has been parsed; what a cluster adds to one is passed over.
+
+    Raises:
+        SpecError: everything that is wrong with it, each with its path.
+    """
+    problems = [*_header_problems(tree)]
+    spec = tree.get("spec")
+    if isinstance(spec, dict):
+        image = spec.get("image")
+        request = {key: value for key, value in spec.items() if key != "image"}
+        problems += _problems(BuildRequest, request, "spec", request_problems)
+        problems += _image_problems(image, PREFIX) if isinstance(image, dict) else [_not_a_mapping(PREFIX, image)]
+        if not problems:
+            metadata = tree["metadata"]
+            return Document(
+                spec=ImageSpec.model_validate(image),
+                prefix=PREFIX,
+                name=metadata["name"],
+                namespace=metadata.get("namespace") or DEFAULT_NAMESPACE,
+                request=BuildRequest.model_validate(request),
+            )
+    else:
+        problems.append(_not_a_mapping("spec", spec))
+    raise SpecError(problems, hint=HINT)
+
+
+def read_placement(content: bytes, name: str) -> Placement | None:
+    """Read where the results of a document go, whatever else is wrong with it; nothing when it doesn't say.
+
+    Raises:
+        SpecError: that part of it is wrong.
+    """
+    tree = parse(content, name)
+    spec = tree.get("spec")
+    if not _is_manifest(tree) or not isinstance(spec, dict) or spec.get("destination") is None:
+        return None
+    problems = [*_metadata_problems(tree)]
+    destination = spec["destination"]
+    if isinstance(destination, dict):
+        problems += _problems(Destination, destination, "spec.destination", destination_problems)
+    else:
+        problems.append(_not_a_mapping("spec.destination", destination))
+    if problems:
+        raise SpecError(problems, hint=HINT)
+    metadata = tree["metadata"]
+    namespace = metadata.get("namespace") or DEFAULT_NAMESPACE
+    return Placement(Destination.model_validate(destination).s3, namespace, metadata["name"])
+
+
+def _is_manifest(tree: Mapping[str, Any]) -> bool:
+    return not tree.keys().isdisjoint(MANIFEST_FIELDS)
 
 
 def problems_of(error: ValidationError, prefix: str) -> list[Problem]:
@@ -76,38 +159,31 @@ FIELD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """Names that stand in a path as they are: those of fields and of archives."""
 
 
-def _manifest_image(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the image's spec of a manifest whose own fields are right."""
-    problems = [*_header_problems(tree)]
-    spec, image = tree.get("spec"), None
-    if isinstance(spec, dict):
-        problems += _unknown(spec, ("image",), "spec")
-        image = spec.get("image")
-        if not isinstance(image, dict):
-            problems.append(_not_a_mapping(PREFIX, image))
-    else:
-        problems.append(_not_a_mapping("spec", spec))
-    if isinstance(image, dict):
-        if not problems:
-            return image
-        problems += _collect(image, PREFIX)
-    raise SpecError(problems, hint=HINT)
-
-
 def _header_problems(tree: Mapping[str, Any]) -> Iterator[Problem]:
     for key, wanted in (("apiVersion", API_VERSION), ("kind", KIND)):
         if key not in tree:
             yield _missing(key)
         elif tree[key] != wanted:
             yield Problem(key, f"must be {wanted!r}, not {shown(tree[key])}")
+    yield from _metadata_problems(tree)
+    yield from _unknown(tree, MANIFEST_FIELDS, "")
+
+
+def _metadata_problems(tree: Mapping[str, Any]) -> Iterator[Problem]:
+    """Give what is wrong with the name and the namespace, which become part of object keys."""
     metadata = tree.get("metadata", {})
     if not isinstance(metadata, dict):
         yield _not_a_mapping("metadata", metadata)
-    elif metadata.get("name") is None:
+        return
+    if metadata.get("name") is None:
         yield _missing("metadata.name")
-    elif not isinstance(metadata["name"], str):
-        yield Problem("metadata.name", _must_be_text(metadata["name"]))
-    yield from _unknown(tree, MANIFEST_FIELDS, "")
+    for key in ("name", "namespace"):
+        value = metadata.get(key)
+        try:
+            if value is not None and (key, value) != ("namespace", ""):
+                _OBJECT_NAME.validate_python(value)
+        except ValidationError as error:
+            yield from problems_of(error, f"metadata.{key}")
 
 
 def _unknown(tree: Mapping[str, Any], known: Sequence[str], prefix: str) -> list[Problem]:
@@ -124,36 +200,48 @@ def _not_a_mapping(path: str, given: object) -> Problem:
     return _missing(path) if given is None else Problem(path, f"must be a mapping, not {shown(given)}")
 
 
-def _validate(image: dict[str, Any], prefix: str) -> ImageSpec:
-    problems = _collect(image, prefix)
-    if problems:
-        raise SpecError(problems, hint=HINT)
-    return ImageSpec.model_validate(image)
+def _image_problems(image: dict[str, Any], prefix: str) -> list[Problem]:
+    placeholders = {"name": "x", "version": "0", "target": {"distribution": "x", "release": "0"}}
+    return _problems(ImageSpec, image, prefix, spec_problems, placeholders)
 
 
-def _collect(image: dict[str, Any], prefix: str) -> list[Problem]:
-    """Give every problem of a spec: of its fields, and of what spans those fields that are right by themselves."""
+def _problems(
+    model: type[Model],
+    tree: dict[str, Any],
+    prefix: str,
+    rules: Callable[[Model, str, frozenset[str]], list[Problem]],
+    placeholders: Mapping[str, Any] | None = None,
+) -> list[Problem]:
+    """Give every problem of a mapping: of its fields, and of what spans those fields that are right by themselves.
+
+    Args:
+        model: what it must be.
+        tree: the mapping.
+        prefix: its path in the user's document.
+        rules: give what is wrong with a model whose fields are right; told which top-level fields are not the user's.
+        placeholders: right values for the fields that must be there.
+    """
     try:
-        return spec_problems(ImageSpec.model_validate(image), prefix, frozenset())
+        return rules(model.model_validate(tree), prefix, frozenset())
     except ValidationError as error:
         found = problems_of(error, prefix)
         wrong = frozenset(str(detail["loc"][0]) for detail in error.errors() if detail["loc"])
-    rest = {key: value for key, value in image.items() if key not in wrong}
-    placeholders = {"name": "x", "version": "0", "target": {"distribution": "x", "release": "0"}}
+    rest = {key: value for key, value in tree.items() if key not in wrong}
     try:
-        return found + spec_problems(ImageSpec.model_validate({**placeholders, **rest}), prefix, wrong)
+        return found + rules(model.model_validate({**(placeholders or {}), **rest}), prefix, wrong)
     except ValidationError:
         return found
 
 
 def _sentence(detail: ErrorDetails) -> str:
     """Give the sentence that a user reads for one of pydantic's findings."""
-    kind, context, given = detail["type"], detail.get("ctx", {}), detail["input"]
+    kind, context, given = detail["type"], detail.get("ctx", {}), _without_password(detail["input"])
     sentences = {
         "extra_forbidden": "unknown field",
         "missing": "is missing",
         "value_error": str(context.get("error")),
         "enum": f"must be {context.get('expected')}, not {shown(given)}",
+        "literal_error": f"must be {context.get('expected')}, not {shown(given)}",
         "string_pattern_mismatch": f"{shown(given)} does not match {context.get('pattern')}",
         "string_type": _must_be_text(given),
         "model_type": f"must be a mapping, not {shown(given)}",
@@ -161,6 +249,11 @@ def _sentence(detail: ErrorDetails) -> str:
         "list_type": f"must be a list, not {shown(given)}",
     }
     return sentences.get(kind, detail["msg"][0].lower() + detail["msg"][1:])
+
+
+def _without_password(given: object) -> object:
+    """Give a value as a message may repeat it: a URL may hold a user's name and password."""
+    return re.sub(r"//[^/@\s]*@", "//***@", given) if isinstance(given, str) else given
 
 
 def _must_be_text(given: object) -> str:

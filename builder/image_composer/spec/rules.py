@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from image_composer.errors import Problem
+from image_composer.spec.destination import Destination, S3Destination
 from image_composer.spec.image import Filesystem, ImageSpec, Mutability, PartitionType, Sudo
+from image_composer.spec.imagebuild import BuildRequest
 from image_composer.spec.packages import parse_package_request
+from image_composer.spec.pod import Medium
 
 if TYPE_CHECKING:
     from image_composer.provider import Manifest
@@ -23,6 +26,7 @@ NEVER_MOUNTED = frozenset({"dev", "etc", "proc", "run", "sys"})
 """Folders of the root that the running system mounts itself, or reads before it mounts anything."""
 
 Rule = Callable[[ImageSpec], Iterator[Finding]]
+RequestRule = Callable[[BuildRequest], Iterator[Finding]]
 
 
 def spec_problems(spec: ImageSpec, prefix: str, unknown: frozenset[str]) -> list[Problem]:
@@ -46,6 +50,25 @@ def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Pr
     rules = (_unknown_mirrors, _filesystems, _repository_ids, _base_not_excluded)
     findings = [finding for rule in rules for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
+
+
+def request_problems(request: BuildRequest, prefix: str, unknown: frozenset[str]) -> list[Problem]:
+    """Give what is wrong with what stands beside the image, as `spec_problems` does."""
+    return [
+        Problem(f"{prefix}.{path}", message)
+        for field, rule in REQUEST_RULES
+        if field not in unknown
+        for path, message in rule(request)
+    ]
+
+
+def destination_problems(destination: Destination, prefix: str, unknown: frozenset[str]) -> list[Problem]:
+    """Give what is wrong with a destination by itself, as `spec_problems` does."""
+    return [
+        Problem(f"{prefix}.s3.{path}", message)
+        for path, message in _certificates(destination.s3)
+        if "s3" not in unknown
+    ]
 
 
 def _packages_once(spec: ImageSpec) -> Iterator[Finding]:
@@ -159,6 +182,45 @@ def _repository_ids(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
             yield f"repositories[{number}].id", f"{repository.id} is the name of one of the distribution's own"
 
 
+def _destination(request: BuildRequest) -> Iterator[Finding]:
+    if request.destination is not None:
+        for path, message in _certificates(request.destination.s3):
+            yield f"destination.s3.{path}", message
+
+
+def _certificates(place: S3Destination) -> Iterator[Finding]:
+    if place.ca_bundle is None:
+        return
+    if (place.endpoint or "").startswith("http:"):
+        yield "caBundle", "is without use: the endpoint is http, where no certificate is shown"
+    if "PRIVATE KEY" in place.ca_bundle:
+        yield "caBundle", "holds a private key; give certificates only"
+    elif not _are_certificates(place.ca_bundle):
+        yield "caBundle", "must be certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE"
+
+
+def _are_certificates(text: str) -> bool:
+    import ssl  # noqa: PLC0415 - takes a while to load, and few documents have certificates
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _workspace(request: BuildRequest) -> Iterator[Finding]:
+    workspace = request.build.workspace
+    if workspace and workspace.ephemeral_volume is not None and workspace.medium is Medium.MEMORY:
+        yield "build.workspace.medium", "'memory' and ephemeralVolume exclude each other"
+
+
+def _cache(request: BuildRequest) -> Iterator[Finding]:
+    cache = request.build.cache
+    if cache is not None and (cache.persistent_volume_claim is None) == (cache.host_path is None):
+        yield "build.cache", "must hold exactly one of persistentVolumeClaim and hostPath"
+
+
 def _once(path: str, field: str, values: Iterable[object]) -> Iterator[Finding]:
     for value, count in Counter(values).items():
         if count > 1:
@@ -176,3 +238,10 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"disk"}), _partitions),
 )
 """Every rule with the top-level fields it reads."""
+
+REQUEST_RULES: Sequence[tuple[str, RequestRule]] = (
+    ("destination", _destination),
+    ("build", _workspace),
+    ("build", _cache),
+)
+"""Every rule about what stands beside the image, with the top-level field it reads."""

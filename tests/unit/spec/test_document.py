@@ -13,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_composer.errors import EXIT_USER, SpecError
-from image_composer.spec.document import read_document
+from image_composer.spec.destination import S3Destination
+from image_composer.spec.document import Placement, check_manifest, read_document, read_placement
 from image_composer.spec.image import ImageSpec
+from image_composer.spec.imagebuild import BuildRequest
+from support.cluster.certificates import Authority
 from support.specs import MINIMAL, PARTITIONS, SHA512_HASH, bare, manifest, problems, read, refused
 
+OBJECT_NAME = "^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").iterdir())
 
 
@@ -62,8 +66,18 @@ def test_what_the_cluster_adds_to_a_manifest_is_passed_over() -> None:
         (manifest(spec={"image": []}), ["spec.image: must be a mapping, not a list"]),
         (manifest(extra=1), ["extra: unknown field"]),
         (
-            manifest(spec={"image": MINIMAL, "destination": {}, "build": {}, "suspend": True}),
-            ["spec.destination: unknown field", "spec.build: unknown field", "spec.suspend: unknown field"],
+            manifest(spec={"image": MINIMAL, "destination": {}, "build": {"x": 1}, "suspend": "yes", "mood": 1}),
+            [
+                "spec.destination.s3: is missing",
+                "spec.build.x: unknown field",
+                "spec.suspend: input should be a valid boolean",
+                "spec.mood: unknown field",
+            ],
+        ),
+        (manifest(metadata={"name": "Edge_1"}), [f"metadata.name: 'Edge_1' does not match {OBJECT_NAME}"]),
+        (
+            manifest(metadata={"name": "edge", "namespace": "../other"}),
+            [f"metadata.namespace: '../other' does not match {OBJECT_NAME}"],
         ),
         (
             manifest({**MINIMAL, "packages": ["*"]}, kind="Image"),
@@ -77,6 +91,176 @@ def test_what_the_cluster_adds_to_a_manifest_is_passed_over() -> None:
 )
 def test_what_is_wrong_around_the_spec_is_said(document: object, expected: list[str]) -> None:
     assert problems(document) == expected
+
+
+def requesting(**request: Any) -> dict[str, Any]:
+    """Give an ImageBuild with something beside the image."""
+    return manifest(spec={"image": MINIMAL, **request})
+
+
+def to_s3(**fields: Any) -> dict[str, Any]:
+    return requesting(destination={"s3": {"bucket": "images", **fields}})
+
+
+def test_what_stands_beside_the_image_is_read() -> None:
+    found = read(
+        requesting(
+            destination={"s3": {"bucket": "images", "prefix": "edge", "credentialsSecretRef": {"name": "s3"}}},
+            build={
+                "timeout": "1h",
+                "resources": {"assemble": {"limits": {"memory": "4Gi"}}},
+                "cache": {"hostPath": "/c"},
+            },
+            retention={"objects": "delete", "ttlAfterFinished": "24h"},
+            lockRef={"name": "edge-lock"},
+            suspend=True,
+        )
+    )
+    assert found.request.destination is not None
+    assert found.request.destination.s3.prefix == "edge"
+    assert found.request.build.resources["assemble"].limits.memory == "4Gi"
+    assert found.request.suspend
+    assert not found.request.cancel
+
+
+def test_a_document_knows_its_name_and_namespace() -> None:
+    assert (read(manifest()).name, read(manifest()).namespace) == ("edge", "default")
+    assert read(manifest(metadata={"name": "a.b", "namespace": "team"})).namespace == "team"
+    assert read(manifest(metadata={"name": "a", "namespace": None})).namespace == "default"
+    bare_one = read(bare(name="gateway"))
+    assert (bare_one.name, bare_one.namespace, bare_one.request) == ("gateway", "default", BuildRequest())
+
+
+def test_a_manifest_that_is_parsed_already_is_checked_in_the_same_way() -> None:
+    cluster = {"uid": "1", "resourceVersion": "7", "managedFields": [{"manager": "x"}], "generation": 3}
+    tree = manifest(metadata={"name": "edge", "namespace": "team", **cluster}, status={"conditions": []})
+    assert check_manifest(tree) == read(tree)
+    with pytest.raises(SpecError) as caught:
+        check_manifest({**tree, "spec": {"image": bare(colour=1), "suspend": 1}})
+    assert [problem.path for problem in caught.value.problems] == ["spec.suspend", "spec.image.colour"]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (requesting(destination={}), ["spec.destination.s3: is missing"]),
+        (requesting(destination="s3://images"), ["spec.destination: must be a mapping, not 's3://images'"]),
+        (requesting(destination={"s3": {}}), ["spec.destination.s3.bucket: is missing"]),
+        (
+            to_s3(bucket="My_Bucket"),
+            ["spec.destination.s3.bucket: 'My_Bucket' does not match ^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"],
+        ),
+        (to_s3(accessKey="x"), ["spec.destination.s3.accessKey: unknown field"]),
+        (to_s3(credentialsSecretRef={}), ["spec.destination.s3.credentialsSecretRef.name: is missing"]),
+        (
+            to_s3(endpoint="http://s3.example.org", caBundle="x"),
+            [
+                "spec.destination.s3.caBundle: is without use: the endpoint is http, where no certificate is shown",
+                "spec.destination.s3.caBundle: must be certificates in PEM, each between BEGIN CERTIFICATE and END"
+                " CERTIFICATE",
+            ],
+        ),
+        (
+            to_s3(caBundle="-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n"),
+            ["spec.destination.s3.caBundle: holds a private key; give certificates only"],
+        ),
+        (
+            to_s3(caBundle="-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"),
+            [
+                "spec.destination.s3.caBundle: must be certificates in PEM, each between BEGIN CERTIFICATE and END"
+                " CERTIFICATE"
+            ],
+        ),
+        (
+            requesting(build={"cache": {}}),
+            ["spec.build.cache: must hold exactly one of persistentVolumeClaim and hostPath"],
+        ),
+        (
+            requesting(build={"cache": {"hostPath": "/c", "persistentVolumeClaim": "c"}}),
+            ["spec.build.cache: must hold exactly one of persistentVolumeClaim and hostPath"],
+        ),
+        (
+            requesting(build={"workspace": {"medium": "memory", "ephemeralVolume": {}}}),
+            ["spec.build.workspace.medium: 'memory' and ephemeralVolume exclude each other"],
+        ),
+        (
+            requesting(build={"workspace": {"medium": "tape"}}),
+            ["spec.build.workspace.medium: must be 'disk' or 'memory', not 'tape'"],
+        ),
+        (
+            requesting(build={"resources": {"bake": {}}}),
+            [
+                "spec.build.resources.bake: must be 'validate', 'resolve', 'fetch', 'assemble', 'image', 'attest' or"
+                " 'publish', not 'bake'"
+            ],
+        ),
+        (requesting(build={"retries": 11}), ["spec.build.retries: input should be less than or equal to 10"]),
+        (requesting(build={"retries": "1"}), ["spec.build.retries: input should be a valid integer"]),
+        (
+            requesting(retention={"objects": "burn", "ttlAfterFinished": 5}),
+            [
+                "spec.retention.objects: must be 'keep' or 'delete', not 'burn'",
+                'spec.retention.ttlAfterFinished: must be text; quote it: "5"',
+            ],
+        ),
+        (requesting(lockRef={}), ["spec.lockRef.name: is missing"]),
+        (
+            requesting(build={"cache": {}, "retries": -1}, destination={"s3": {"bucket": "b", "caBundle": "x"}}),
+            [
+                "spec.destination.s3.bucket: 'b' does not match ^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+                "spec.build.retries: input should be greater than or equal to 0",
+            ],
+        ),
+    ],
+)
+def test_what_is_wrong_beside_the_image_is_said_with_its_path(document: object, expected: list[str]) -> None:
+    assert problems(document) == expected
+
+
+def test_what_spans_fields_is_checked_where_another_one_is_wrong() -> None:
+    found = problems(requesting(build={"cache": {}}, retention={"objects": "burn"}))
+    assert [problem.split(":")[0] for problem in found] == ["spec.retention.objects", "spec.build.cache"]
+
+
+def test_certificates_are_accepted(tmp_path: Path) -> None:
+    bundle = "# ours\n" + Authority.at(tmp_path, "ca").certificate.read_text() * 2
+    found = read(to_s3(endpoint="https://s3.example.org:9000", caBundle=bundle)).request.destination
+    assert found is not None
+    assert found.s3.ca_bundle == bundle
+
+
+def test_messages_never_repeat_the_password_of_an_address() -> None:
+    error = refused(to_s3(endpoint="https://me:secret@s3.example.org"))
+    assert "secret" not in error.message
+    assert "//***@s3.example.org" in error.message
+
+
+def test_the_placement_is_read_whatever_is_wrong_with_the_image() -> None:
+    tree = {**to_s3(prefix="edge"), "spec": {"image": [], "suspend": 7, "destination": {"s3": {"bucket": "images"}}}}
+    expected = Placement(S3Destination(bucket="images"), "default", "edge")
+    assert read_placement(json.dumps(tree).encode(), "x") == expected
+
+
+@pytest.mark.parametrize("document", [MINIMAL, manifest(), manifest(spec=[])])
+def test_a_document_may_say_nothing_of_its_placement(document: object) -> None:
+    assert read_placement(json.dumps(document).encode(), "x") is None
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        (to_s3(bucket="-"), "spec.destination.s3.bucket"),
+        (to_s3(caBundle="x"), "spec.destination.s3.caBundle"),
+        ({**to_s3(), "metadata": {"name": "../.."}}, "metadata.name"),
+        ({**to_s3(), "metadata": {"name": ""}}, "metadata.name"),
+        ({**to_s3(), "metadata": {}}, "metadata.name"),
+        (requesting(destination=[]), "spec.destination"),
+    ],
+)
+def test_a_placement_that_is_wrong_is_refused(document: object, path: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_placement(json.dumps(document).encode(), "x")
+    assert [problem.path for problem in caught.value.problems] == [path]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +387,20 @@ FULL: dict[str, Any] = bare(
     outputs=[{"format": "raw", "compression": "zstd"}],
     sourceDateEpoch=1_700_000_000,
 )
+REQUEST: dict[str, Any] = {
+    "destination": {"s3": {"bucket": "images", "endpoint": "https://s3.example.org", "forcePathStyle": True}},
+    "build": {
+        "timeout": "1h",
+        "resources": {"assemble": {"limits": {"memory": "4Gi"}}},
+        "workspace": {"size": "10Gi", "medium": "memory"},
+        "cache": {"hostPath": "/cache"},
+        "tolerations": [{"key": "a", "operator": "Exists"}],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+    },
+    "retention": {"objects": "keep"},
+    "lockRef": {"name": "lock"},
+    "suspend": False,
+}
 
 
 def places(tree: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -211,9 +409,9 @@ def places(tree: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [at, *(place for key, child in children for place in places(child, (*at, key)))]
 
 
-@given(st.sampled_from(places(manifest(FULL))[1:]), JSON)
+@given(st.sampled_from(places(manifest(spec={"image": FULL, **REQUEST}))[1:]), JSON)
 def test_whatever_stands_in_a_field_is_read_or_refused(place: tuple[Any, ...], value: object) -> None:
-    document = json.loads(json.dumps(manifest(FULL)))
+    document = json.loads(json.dumps(manifest(spec={"image": FULL, **REQUEST})))
     parent = document
     for key in place[:-1]:
         parent = parent[key]
