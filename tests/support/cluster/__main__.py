@@ -48,7 +48,7 @@ def up(given: argparse.Namespace) -> int:
                 other.load_image(image)
             _say(f"export KUBECONFIG={other.kubeconfig}")
             return 0
-        lacking = tools.missing()
+        lacking = tools.missing_for_cluster()
         if lacking:
             raise ClusterError(lacking)
         programs = tools.build(*tools.CLUSTER, said=None)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
+
+from .processes import ClusterError
 
 ROOT = Path("/sys/fs/cgroup")
 
@@ -31,15 +34,12 @@ def remove(name: str, *, seconds: float = 10) -> None:
     deadline = time.monotonic() + seconds
     while left := groups(name):
         for group in left:
-            for below in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+            for folder, _, _ in os.walk(group, topdown=False):
                 with contextlib.suppress(OSError):
-                    below.rmdir()
-            try:
-                group.rmdir()
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-        time.sleep(0.05)
+                    Path(folder).rmdir()
+        if time.monotonic() > deadline:
+            raise ClusterError(f"there are processes left in {', '.join(map(str, left))}")
+        time.sleep(0.02)
 
 
 def groups(name: str) -> list[Path]:

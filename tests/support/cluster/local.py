@@ -64,13 +64,17 @@ class LocalCluster:
             ClusterError: a part of it doesn't start; says what its log says.
         """
         folder = folder.resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        node = Node.start(folder, (tools / "pause").resolve(), Place(index))
-        cluster = cls(name, folder, node, Kubectl(tools / "kubectl", _kubeconfig(folder)))
+        (folder / "log").mkdir(parents=True, exist_ok=True)
         (folder / "cluster.json").write_text(json.dumps({"name": name, "tools": str(tools)}))
+        warden = None if stays else Warden.over(folder)
         try:
-            if not stays:
-                cluster._warden = Warden.over(folder)
+            node = Node.start(folder, (tools / "pause").resolve(), Place(index))
+        except BaseException:
+            if warden:
+                warden.dismiss()
+            raise
+        cluster = cls(name, folder, node, Kubectl(tools / "kubectl", _kubeconfig(folder)), _warden=warden)
+        try:
             cluster._start(tools, images)
         except BaseException:
             cluster.stop(wipe=False)  # the logs say why

@@ -9,9 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-
 from .certificates import Authority
 from .processes import Daemon, eventually, free_port, listens
 
@@ -87,6 +84,9 @@ class S3Server:
 
     def client(self) -> S3Client:
         """Give a client with all rights."""
+        import boto3  # noqa: PLC0415 - takes half a second, which a warden need not wait
+        from botocore.config import Config  # noqa: PLC0415
+
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from image_composer.run import BASE_ENVIRONMENT
@@ -18,17 +19,20 @@ CLUSTER = ("pause", "kubernetes")
 ALL = (*CLUSTER, "versitygw", "helm")
 """Groups that the tests need."""
 
-HOST = {
+PACKAGES = {
     "etcd": "etcd-server",
+    "openssl": "openssl",
     "containerd": "containerd",
     "ctr": "containerd",
     "runc": "runc",
     "iptables": "iptables",
     "ip": "iproute2",
-    "openssl": "openssl",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 """Programs of the machine that a cluster needs, with their Debian packages."""
+
+CONTROL_PLANE = ("etcd", "openssl")
+"""Those of them that are enough for a control plane."""
 
 
 class ToolsError(Exception):
@@ -51,13 +55,26 @@ def build(*groups: str, said: int | None = subprocess.PIPE) -> Path:
     return Path(done.stdout.strip())
 
 
-def missing() -> str | None:
+def missing_for_building() -> str | None:
+    """Say why the programs can't be built, and what to do about it; None when they can."""
+    if shutil.which("go") is None:
+        return "the test cluster's programs are built with Go, which is not on PATH: install Go 1.26 or newer"
+    return None
+
+
+def missing_for_control_plane() -> str | None:
+    """Say why there can be no control plane on this machine, and what to do about it; None when there can be one."""
+    return missing_for_building() or _missing(CONTROL_PLANE)
+
+
+def missing_for_cluster() -> str | None:
     """Say why there can be no local cluster on this machine, and what to do about it; None when there can be one."""
     if os.geteuid() != 0:
         return "the local cluster needs root: run the tests as root, or name a cluster (docs/development.md)"
-    if shutil.which("go") is None:
-        return "the programs of the local cluster are built with Go 1.26 or newer, which is not on PATH"
-    lacking = {package for program, package in HOST.items() if not shutil.which(program, path=BASE_ENVIRONMENT["PATH"])}
-    if lacking:
-        return f"the local cluster needs packages of this machine: apt-get install {' '.join(sorted(lacking))}"
-    return None
+    return missing_for_building() or _missing(PACKAGES)
+
+
+def _missing(programs: Iterable[str]) -> str | None:
+    path = BASE_ENVIRONMENT["PATH"]
+    lacking = {PACKAGES[program] for program in programs if not shutil.which(program, path=path)}
+    return f"packages are missing: apt-get install {' '.join(sorted(lacking))}" if lacking else None
