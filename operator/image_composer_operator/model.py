@@ -1,0 +1,170 @@
+"""An ImageBuild as the operator sees it: the object of the API, with its spec read and the defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from image_composer.digest import json_sha256
+from image_composer.errors import Problem, SpecError
+from image_composer.spec.destination import S3Destination
+from image_composer.spec.document import check_manifest
+from image_composer.spec.imagebuild import ImageBuildSpec, ObjectRetention
+from image_composer.spec.location import content_digest, folder_key, image_digest
+from image_composer.spec.pod import BuildSettings, StageName, StageResources
+from image_composer_operator.names import ANNOTATION_REQUESTED_AT, FINALIZER, job_name
+from image_composer_operator.settings import Defaults
+from image_composer_operator.status import BuildStatus
+
+Body = Mapping[str, Any]
+"""An object as the API gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an ImageBuild with a valid spec asks for, worked out."""
+
+    spec: ImageBuildSpec
+    settings: BuildSettings
+    """How it is built: the user's word, then the operator's default."""
+
+    destination: S3Destination
+    spec_digest: str
+    """Of the image's spec."""
+
+    content_digest: str
+    """Of what is built: results of one digest are the same result."""
+
+    folder: str
+    """Beginning of the keys that the results get."""
+
+    run_digest: str
+    """Of all that a new Job is made for."""
+
+    job: str
+    """Name of that Job."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBuild:
+    """One ImageBuild."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    resource_version: str
+    created_at: datetime
+    deleting: bool
+    has_finalizer: bool
+    requested_at: str
+    body: Body
+    status: BuildStatus
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    @property
+    def deletes_objects(self) -> bool:
+        """Whether what was published goes with the ImageBuild; the rest of the spec may be wrong."""
+        retention = self.body.get("spec", {}).get("retention") or {}
+        return isinstance(retention, Mapping) and retention.get("objects") == ObjectRetention.DELETE
+
+
+def read_build(body: Body) -> ImageBuild:
+    """Read an object of the API."""
+    metadata = body["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return ImageBuild(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 0),
+        resource_version=metadata["resourceVersion"],
+        created_at=parse_time(metadata["creationTimestamp"]),
+        deleting="deletionTimestamp" in metadata,
+        has_finalizer=FINALIZER in (metadata.get("finalizers") or ()),
+        requested_at=annotations.get(ANNOTATION_REQUESTED_AT, ""),
+        body=body,
+        status=BuildStatus.read(body.get("status")),
+    )
+
+
+def make_plan(build: ImageBuild, defaults: Defaults, lock_sha256: str | None) -> Plan:
+    """Work out what an ImageBuild asks for.
+
+    Raises:
+        SpecError: with everything that is wrong with its spec.
+    """
+    document = check_manifest({key: build.body[key] for key in ("apiVersion", "kind", "metadata", "spec")})
+    spec = ImageBuildSpec(image=document.spec, **_fields(document.request))
+    destination = spec.destination or defaults.destination
+    if destination is None:
+        hint = "set it, or let the operator have a default (the chart's settings.defaults.destination)"
+        missing = Problem("spec.destination", "is missing, and this operator has no default", "SPEC_MISSING_FIELD")
+        raise SpecError([missing], hint=hint)
+    force = f"{build.generation} {build.requested_at}" if spec.build.force else None
+    content = content_digest(spec.image, lock_sha256, force)
+    run = json_sha256(
+        {
+            "uid": build.uid,
+            "content": content,
+            "destination": _json(spec.destination) if spec.destination else None,
+            "build": _json(spec.build),
+            "requestedAt": build.requested_at,
+        }
+    )
+    return Plan(
+        spec=spec,
+        settings=merge_settings(spec.build, defaults.build),
+        destination=destination.s3,
+        spec_digest=image_digest(spec.image),
+        content_digest=content,
+        folder=folder_key(destination.s3, build.namespace, build.name, version=spec.image.version, digest=content),
+        run_digest=run,
+        job=job_name(build.name, run),
+    )
+
+
+def merge_settings(own: BuildSettings, default: BuildSettings) -> BuildSettings:
+    """Give settings where the user's word counts before the operator's default, field by field."""
+    fields = {**_fields(default), **{name: value for name, value in _fields(own).items() if value is not None}}
+    fields["resources"] = merge_resources(own.resources, default.resources)
+    for name in ("node_selector", "labels"):
+        fields[name] = {**getattr(default, name), **getattr(own, name)}
+    for name in ("tolerations", "image_pull_secrets"):
+        fields[name] = getattr(own, name) or getattr(default, name)
+    return BuildSettings.model_construct(**fields)
+
+
+def merge_resources(
+    own: Mapping[StageName, StageResources], default: Mapping[StageName, StageResources]
+) -> dict[StageName, StageResources]:
+    """Give the resources of stages, each amount by itself."""
+    merged = dict(default)
+    for stage, given in own.items():
+        base = default.get(stage, StageResources())
+        merged[stage] = StageResources(
+            requests=base.requests.model_copy(update=given.requests.model_dump(exclude_none=True)),
+            limits=base.limits.model_copy(update=given.limits.model_dump(exclude_none=True)),
+        )
+    return merged
+
+
+def parse_time(text: str) -> datetime:
+    """Read a time as the API writes it."""
+    return datetime.fromisoformat(text)
+
+
+def _fields(model: BaseModel) -> dict[str, Any]:
+    return {name: getattr(model, name) for name in type(model).model_fields}
+
+
+def _json(model: BaseModel) -> Any:
+    return model.model_dump(mode="json", exclude_unset=True)
