@@ -16,7 +16,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Targets share one environment and one machine: in turn, also under -j.
 .NOTPARALLEL:
-.PHONY: help setup setup-test image test test-fast lint format bench requirements clean
+.PHONY: help setup setup-test setup-cluster image containers test test-fast cluster cluster-down lint format bench requirements clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,14 +30,30 @@ setup-test: ## The same, and what the checks and tests need
 	@builder/setup/host.sh build boot tests
 	@builder/setup/venv.sh test
 
+# Building the cluster's programs takes minutes, once a machine: it goes on beside what comes next, and the tests of the
+# cluster, which are the last, wait for it.
+setup-cluster: setup-test ## The same, and what the test cluster needs; its programs are built in the background
+	@builder/setup/host.sh cluster
+	@mkdir -p .cache/tools
+	@nice -n 19 tests/cluster/tools/build.sh pause versitygw kubernetes helm </dev/null >.cache/tools/build.log 2>&1 &
+
 image: setup ## Compose the example, a Debian 12 image, into out/
 	$(VENV)/bin/image-composer build -f examples/debian-12.yaml --output out
 
-test: lint ## Run every check and every test
+containers: setup ## Make the container images of builder and operator into out/containers/
+	$(VENV)/bin/python -m containers $(ARGS)
+
+test: setup-cluster lint ## Run every check and every test
 	$(PYTEST)
 
-test-fast: setup-test ## Run the tests that need no network, build no image and boot none
-	$(PYTEST) -m "not boot and not build and not network"
+test-fast: setup-test ## Run the tests that need no network and no cluster, build no image and boot none
+	$(PYTEST) -m "not boot and not build and not network and not cluster"
+
+cluster: setup-cluster ## Bring up a Kubernetes cluster on this machine; it stays until cluster-down
+	@PYTHONPATH=tests $(VENV)/bin/python -m support.cluster up $(ARGS)
+
+cluster-down: setup-test ## End that cluster
+	@PYTHONPATH=tests $(VENV)/bin/python -m support.cluster down
 
 lint: setup-test ## Check style, types and the layers of the architecture
 	$(VENV)/bin/ruff check .

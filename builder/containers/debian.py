@@ -1,0 +1,125 @@
+"""The lowest layer: Debian packages resolved, verified and installed as for any image, without a kernel."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from containers.layer import Layer, write_layer
+from containers.recipes import RELEASE, UNPRIVILEGED, Recipe
+from image_composer.cli.memory import use_memory
+from image_composer.cli.session import Session, new_build
+from image_composer.cli.workspaces import opened_workspace
+from image_composer.provider import find_manifest
+from image_composer.repository.lock import Lock
+from image_composer.repository.query import PackageQuery
+from image_composer.repository.resolve import resolve
+from image_composer.root import accounts, operations
+from image_composer.root.install_deb import DebInstaller
+from image_composer.root.operations import Operation
+from image_composer.root.sandbox import Sandbox
+from image_composer.root.system import final_operations
+from image_composer.spec.image import Architecture, ImageSpec, Target
+from image_composer.steps.assemble import sandbox
+from image_composer.steps.fetch import fetch_packages
+from image_composer.steps.resolve import mirror_urls, repository_sources, request_digest
+from image_composer.workspace import FetchedPackages
+
+STRIPPED = (
+    "/usr/share/doc/*/[!c]*", "/usr/share/doc/*/c[!o]*",  # not the copyright files, which must come along
+    "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*", "/usr/share/bug/*",
+    "/usr/share/doc-base/*", "/usr/share/pixmaps/*", "/usr/share/bash-completion/*",
+    "/var/cache/debconf/*", "/var/log/*.log", "/usr/share/debconf/*",
+)  # fmt: skip
+"""What nobody looks for in a container."""
+
+ACCOUNT = {
+    accounts.PASSWD: f"image-composer:x:{UNPRIVILEGED}:{UNPRIVILEGED}::/nonexistent:/usr/sbin/nologin\n",
+    accounts.GROUP: f"image-composer:x:{UNPRIVILEGED}:\n",
+}
+"""The unprivileged user, so that it has a name."""
+
+
+def target(architecture: Architecture) -> Target:
+    """Give what the images are made from."""
+    return Target(distribution="debian", release=RELEASE, architecture=architecture)
+
+
+def resolve_packages(session: Session, recipe: Recipe, architecture: Architecture) -> Lock:
+    """Find the packages of an image.
+
+    Raises:
+        RepositoryError, SolverError: see `resolve`.
+    """
+    with opened_workspace(None, session.settings.cache_dir) as workspace:
+        build = new_build(session, workspace)
+        spec = ImageSpec(name=recipe.name, version="0", target=target(architecture))
+        provider, manifest, facts = find_manifest(build.providers, spec, "target")
+        query = PackageQuery(names=recipe.packages)
+        mirrors = mirror_urls(build.settings, provider, spec, build.host_os_release, build.host_sources)
+        return resolve(
+            spec.target,
+            repository_sources(spec, provider, manifest, facts, mirrors),
+            query,
+            request_digest(spec, manifest, query),
+            store=build.store,
+            downloader=build.downloader,
+            runner=build.runner,
+            reporter=build.reporter,
+            now=build.started_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DebianLayer:
+    """Makes the layer of a lock."""
+
+    session: Session
+    lock: Lock
+    native_architecture: str
+
+    def write(self, path: Path) -> Layer:
+        """Install the packages and write the root as a layer.
+
+        Raises:
+            RepositoryError: a package can't be had.
+            AssemblyError, SandboxError, ToolError: it can't be installed.
+        """
+        with opened_workspace(None, self.session.settings.cache_dir) as workspace:
+            build = new_build(self.session, workspace)
+            workspace.write(workspace.lock, self.lock)
+            fetch_packages(build)
+            fetched = workspace.read(workspace.fetched, FetchedPackages)
+            use_memory(workspace, self.lock, self.session.reporter)
+            box = sandbox(build, fetched.newest)
+            box.prepare("root", "exchange", "layer")
+            files = {name: workspace.packages / file for name, file in fetched.files.items()}
+            jobs, reporter = self.session.settings.jobs, self.session.reporter
+            DebInstaller(box, self.lock, files, self.native_architecture, jobs, reporter).install()
+            box.act("apply", operations=[*self._accounts(box, fetched.newest), *final_operations(), *stripping()])
+            comment = f"Debian {RELEASE}: {', '.join(p.name for p in self.lock.packages if p.requested)}"
+            written = write_layer(
+                workspace.root,
+                workspace.folder / "layer" / "layer.tar",
+                epoch=fetched.newest,
+                comment=comment,
+                tools=box.tools(),
+                as_it_is=True,
+            )
+            shutil.copyfile(written.path, path)
+            return replace(written, path=path)
+
+    @staticmethod
+    def _accounts(box: Sandbox, epoch: int) -> list[Operation]:
+        """Say what to write so that the unprivileged user has a name, and that no account knows today's date."""
+        contents: Mapping[str, str | None] = box.act("read", paths=list(accounts.FILES))["contents"]
+        texts = {path: base64.b64decode(content or "").decode() for path, content in contents.items()}
+        return accounts.account_operations((), {path: texts[path] + ACCOUNT.get(path, "") for path in texts}, epoch, 42)
+
+
+def stripping() -> list[Operation]:
+    """Say what to take away beyond what no image has."""
+    return [operations.remove(pattern) for pattern in STRIPPED]
