@@ -34,7 +34,11 @@ solv=(--no-emit-package solv)
 pins_of requirements-test.txt "$@" "${solv[@]}" --extra test --extra operator pyproject.toml
 shared=(--constraint "$pins/requirements-test.txt")
 pins_of requirements.txt "${shared[@]}" "${solv[@]}" pyproject.toml
-pins_of requirements-operator.txt "${shared[@]}" "${solv[@]}" --extra operator pyproject.toml
+# The operator's image holds its own packages and, of the composer's, those that read and check documents.
+{
+    from_pyproject "['project']['optional-dependencies']['operator']"
+    from_pyproject "['project']['dependencies']" | grep -E '^(click|pydantic|PyYAML)\b'
+} | pins_of requirements-operator.txt "${shared[@]}" -
 from_pyproject "['build-system']['requires']" | pins_of requirements-build.txt "${shared[@]}" -
 echo scikit-build-core | pins_of requirements-solv-build.txt "$@" -
 from_pyproject "['project']['dependencies']" | grep '^solv\b' |
