@@ -9,6 +9,8 @@ ARGS ?=
 VENV := .venv
 PYTEST = $(VENV)/bin/pytest $(ARGS)
 SOURCES = builder operator providers tests
+CLUSTER = PYTHONPATH=tests $(VENV)/bin/python -m support.cluster
+CLUSTER_TOOLS = tests/cluster/tools/build.sh pause versitygw kubernetes helm
 
 export PYTHON
 SHELL := /bin/bash
@@ -16,7 +18,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Targets share one environment and one machine: in turn, also under -j.
 .NOTPARALLEL:
-.PHONY: help setup setup-test setup-cluster image containers test test-fast cluster cluster-down lint format bench requirements clean
+.PHONY: help setup setup-test setup-cluster cluster-tools-beside image containers test test-fast cluster cluster-down \
+	lint format bench requirements clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,12 +33,9 @@ setup-test: ## The same, and what the checks and tests need
 	@builder/setup/host.sh build boot tests
 	@builder/setup/venv.sh test
 
-# Building the cluster's programs takes minutes, once a machine: it goes on beside what comes next, and the tests of the
-# cluster, which are the last, wait for it.
-setup-cluster: setup-test ## The same, and what the test cluster needs; its programs are built in the background
+setup-cluster: setup-test ## The same, and the test cluster's programs: ten minutes, once a machine
 	@builder/setup/host.sh cluster
-	@mkdir -p .cache/tools
-	@nice -n 19 tests/cluster/tools/build.sh pause versitygw kubernetes helm </dev/null >.cache/tools/build.log 2>&1 &
+	@$(CLUSTER_TOOLS) >/dev/null
 
 image: setup ## Compose the example, a Debian 12 image, into out/
 	$(VENV)/bin/image-composer build -f examples/debian-12.yaml --output out
@@ -43,17 +43,24 @@ image: setup ## Compose the example, a Debian 12 image, into out/
 containers: setup ## Make the container images of builder and operator into out/containers/
 	$(VENV)/bin/python -m containers $(ARGS)
 
-test: setup-cluster lint ## Run every check and every test
+# On a fresh machine the cluster's programs are built beside all that comes before its tests, which wait for them.
+cluster-tools-beside: setup-test
+	@builder/setup/host.sh cluster
+	@mkdir -p .cache/tools
+	@nice -n 19 $(CLUSTER_TOOLS) </dev/null >.cache/tools/build.log 2>&1 &
+
+test: cluster-tools-beside lint ## Run every check and every test
 	$(PYTEST)
 
 test-fast: setup-test ## Run the tests that need no network and no cluster, build no image and boot none
 	$(PYTEST) -m "not boot and not build and not network and not cluster"
 
-cluster: setup-cluster ## Bring up a Kubernetes cluster on this machine; it stays until cluster-down
-	@PYTHONPATH=tests $(VENV)/bin/python -m support.cluster up $(ARGS)
+cluster: setup-test ## Bring up a Kubernetes cluster on this machine; it stays until cluster-down
+	@builder/setup/host.sh cluster
+	@$(CLUSTER) up $(ARGS)
 
 cluster-down: setup-test ## End that cluster
-	@PYTHONPATH=tests $(VENV)/bin/python -m support.cluster down
+	@$(CLUSTER) down
 
 lint: setup-test ## Check style, types and the layers of the architecture
 	$(VENV)/bin/ruff check .
@@ -71,6 +78,7 @@ bench: setup-test ## Measure against the benchmark's peers
 requirements: ## Pin the Python packages anew (UPGRADE=1: the newest versions)
 	@builder/setup/requirements.sh $(if $(UPGRADE),--upgrade)
 
-clean: ## Remove all that the other commands made in this folder, images too
+clean: ## Remove all that the other commands made in this folder, images and cluster too
+	@[[ ! -e .cache/cluster/local/node.json ]] || $(CLUSTER) down
 	rm -rf $(VENV) .cache out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +

@@ -15,18 +15,23 @@ wanted() {
 }
 
 missing_packages() {
-    local names installed
+    local names each installed name
     mapfile -t names < <(wanted "$@" | cut -d ' ' -f 1)
+    mapfile -t each < <(printf '%s\n' "${names[@]}" | tr '|' '\n')
     # Fails when it knows nothing of one of them; what it prints of the others counts all the same.
-    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${names[@]}" 2>/dev/null) || true
-    grep -vxFf <(sed -n 's/^installed //p' <<<"$installed") < <(printf '%s\n' "${names[@]}") || true
+    installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${each[@]}" 2>/dev/null) || true
+    installed=$(sed -n 's/^installed //p' <<<"$installed")
+    for name in "${names[@]}"; do
+        # Of alternatives, any will do; where there is none, the first is installed.
+        grep -qxFf <(tr '|' '\n' <<<"$name") <<<"$installed" || printf '%s\n' "${name%%|*}"
+    done
 }
 
 missing_programs() {
     local package program reason
     while read -r package program reason; do
         [[ $program == - ]] || PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null ||
-            printf '%-20s %s (Debian package: %s)\n' "$program" "$reason" "$package"
+            printf '%-20s %s (Debian package: %s)\n' "$program" "$reason" "${package%%|*}"
     done < <(wanted "$@")
 }
 
@@ -77,7 +82,8 @@ install_packages() {
     step "installing host packages: $*"
     # One broken source of the machine's owner fails the whole update; the install below is what counts.
     refresh_lists || step "the package lists could not all be refreshed; going on with those at hand"
-    patiently quietly host apt install --no-install-recommends -- "$@" ||
+    # Nothing that the machine's owner has may go for it.
+    patiently quietly host apt install --no-install-recommends --no-remove -- "$@" ||
         stop "the host packages could not be installed"
 }
 

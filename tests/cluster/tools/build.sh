@@ -74,7 +74,7 @@ for group in "$@"; do
     if [[ ! -d $entry ]]; then
         # One build at a time on a machine: a second one would not be faster, and may want the same.
         exec 9>"$cache/lock"
-        flock 9
+        flock -n 9 || { step "waiting for $group, or for another build to end" && flock 9; }
         if [[ ! -d $entry ]]; then
             build_group "$group" "$entry"
             built=1
