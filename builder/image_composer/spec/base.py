@@ -45,16 +45,16 @@ Flag = Annotated[bool, Field(strict=True)]
 Number = Annotated[int, Field(strict=True)]
 """A whole number, and no text or fraction that stands for one."""
 
-ImageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
+ImageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$", max_length=63)]
 """Lower-case letters, digits, dots and dashes; becomes part of file names, object keys and labels."""
 
-ImageVersion = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,63}$")]
+ImageVersion = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,63}$", max_length=64)]
 """As systemd compares versions; becomes part of file names."""
 
-PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$")]
+PackageName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$", max_length=128)]
 """A package's name as its repository spells it."""
 
-PackageVersion = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~:^_-]{0,127}$")]
+PackageVersion = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~:^_-]{0,127}$", max_length=128)]
 """A package's full version."""
 
 PackageRequest = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(check_package_request)]
@@ -66,10 +66,10 @@ PasswordHash = Annotated[str, StringConstraints(max_length=512), AfterValidator(
 SshKey = Annotated[str, StringConstraints(min_length=1, max_length=16384), AfterValidator(check_ssh_key)]
 """One line of an authorized_keys file."""
 
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]
 """A SHA-256 in lower-case hex."""
 
-Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[!-~]{1,2000}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^(https?|file)://[!-~]+$", max_length=2008)]
 """An absolute URL without spaces."""
 
 AbsolutePath = Annotated[
@@ -79,7 +79,7 @@ AbsolutePath = Annotated[
 ]
 """A path in the image, without `//`, `.`, `..` or a slash at its end."""
 
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$", max_length=32)]
 """A user's or group's name as useradd accepts it everywhere."""
 
 KernelArgument = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$", max_length=512)]
@@ -93,7 +93,7 @@ HostName = Annotated[
 ]
 """A host name in lower case; 64 bytes is the kernel's limit."""
 
-ByteSize = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,11}(KiB|MiB|GiB|TiB)$")]
+ByteSize = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,11}(KiB|MiB|GiB|TiB)$", max_length=15)]
 """A size with its unit, such as `512MiB` or `8GiB`."""
 
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}

@@ -8,13 +8,13 @@ from pydantic import StringConstraints
 
 from image_composer.spec.base import Flag, SpecModel
 
-ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", max_length=253)]
 """Name of a Kubernetes object (RFC 1123 subdomain)."""
 
-DataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
+DataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,253}$", max_length=253)]
 """Key in a Secret or ConfigMap."""
 
-BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", max_length=63)]
 """A bucket's name as S3 accepts it."""
 
 KeyPrefix = Annotated[
@@ -22,7 +22,9 @@ KeyPrefix = Annotated[
 ]
 """The beginning of object keys: segments of characters that every S3 server and tool takes, without outer slashes."""
 
-EndpointUrl = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9._:\[\]-]{1,255}(/[!-~]{0,255})?$")]
+EndpointUrl = Annotated[
+    str, StringConstraints(pattern=r"^https?://[A-Za-z0-9._:\[\]-]{1,255}(/[!-~]{0,255})?$", max_length=519)
+]
 """Address of a server, for example `https://s3.example.org:9000`."""
 
 
@@ -48,7 +50,7 @@ class S3Destination(SpecModel):
     endpoint: EndpointUrl | None = None
     """Address of the server; AWS when absent."""
 
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")] = "us-east-1"
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$", max_length=64)] = "us-east-1"
     """Region of the bucket; most other servers take any."""
 
     force_path_style: Flag | None = None

@@ -36,10 +36,10 @@ class Architecture(StrEnum):
 class Target(SpecModel):
     """The distribution that the image is made of."""
 
-    distribution: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+    distribution: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$", max_length=32)]
     """Distribution by its provider's name; `image-composer providers` lists them."""
 
-    release: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")]
+    release: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$", max_length=32)]
     """Release as the distribution numbers it, for example `12` or `3.0`. Quote it in YAML."""
 
     architecture: Architecture = Architecture.X86_64
@@ -52,7 +52,7 @@ class Kernel(SpecModel):
     package: PackageName | None = None
     """Package that brings the kernel; the provider's default when absent."""
 
-    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+~:^_*?-]{1,64}$")] | None = None
+    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.+~:^_*?-]{1,64}$", max_length=64)] | None = None
     """Version the package must have; `*` and `?` match as in a shell. The newest that matches is taken."""
 
     command_line: list[KernelArgument] = Field(default_factory=list, max_length=128)
@@ -62,16 +62,16 @@ class Kernel(SpecModel):
 class Repository(SpecModel):
     """A package repository beside the distribution's own."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", max_length=64)]
     """Name in messages, lock file and SBOM; unique."""
 
     url: Url
     """Base URL of the repository, the folder that holds `dists/` or `repodata/`."""
 
-    suite: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,128}$")] | None = None
+    suite: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,128}$", max_length=128)] | None = None
     """deb: the suite below `dists/`; a flat repository's folder ends with `/`."""
 
-    components: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,64}$")]] = Field(
+    components: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,64}$", max_length=64)]] = Field(
         default_factory=list, max_length=16
     )
     """deb: the components used; `main` when absent."""
@@ -82,7 +82,7 @@ class Repository(SpecModel):
     priority: Number = Field(default=500, ge=1, le=1000)
     """Higher wins, whatever the versions; the distribution's own repositories have 500."""
 
-    packages: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+._*?-]{1,128}$")]] = Field(
+    packages: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+._*?-]{1,128}$", max_length=128)]] = Field(
         default_factory=list, max_length=256
     )
     """Only these packages are taken from here (shell patterns); all when empty."""
@@ -145,7 +145,7 @@ class Filesystem(StrEnum):
 class Partition(SpecModel):
     """One partition of the disk, in order."""
 
-    label: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,36}$")]
+    label: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,36}$", max_length=36)]
     """GPT name, and the file system's label as far as that has room; unique."""
 
     type: PartitionType
@@ -160,7 +160,7 @@ class Partition(SpecModel):
     mount_point: AbsolutePath | None = None
     """Where it is mounted; what the packages put below it goes into it."""
 
-    mount_options: Annotated[str, StringConstraints(pattern=r"^[a-z0-9=,._-]{1,128}$")] = "defaults"
+    mount_options: Annotated[str, StringConstraints(pattern=r"^[a-z0-9=,._-]{1,128}$", max_length=128)] = "defaults"
     """Options for fstab."""
 
     grow: Flag = False
@@ -234,7 +234,7 @@ class ImageSpec(SpecModel):
     repositories: list[Repository] = Field(default_factory=list, max_length=32)
     """Package repositories beside the distribution's own."""
 
-    mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")], Url] = Field(
+    mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$", max_length=64)], Url] = Field(
         default_factory=dict, max_length=16
     )
     """Base URL by archive name, instead of the provider's, for example `debian: https://mirror.example/debian`."""

@@ -9,7 +9,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from image_composer.spec.base import AbsolutePath, Flag, Number, SpecModel
 from image_composer.spec.destination import ObjectName
@@ -20,20 +20,44 @@ StageName = Literal["validate", "resolve", "fetch", "assemble", "image", "attest
 STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
 """The stages in their order."""
 
+AffinityKind = Literal["nodeAffinity", "podAffinity", "podAntiAffinity"]
+"""What a pod is drawn to, or kept from."""
+
 Duration = Annotated[
-    str, StringConstraints(pattern=r"^([1-9][0-9]{0,5}h)?([1-9][0-9]{0,5}m)?([1-9][0-9]{0,6}s)?$", min_length=2)
+    str,
+    StringConstraints(
+        pattern=r"^([1-9][0-9]{0,5}h)?([1-9][0-9]{0,5}m)?([1-9][0-9]{0,6}s)?$", min_length=2, max_length=22
+    ),
 ]
 """A length of time such as `90s`, `1h30m` or `2h`."""
 
-Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,3})?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
+
+def _written(amount: object) -> object:
+    """Give a whole number as text: `cpu: 2` is what everybody writes."""
+    return str(amount) if isinstance(amount, int) and not isinstance(amount, bool) else amount
+
+
+_QUANTITY: dict[str, Any] = {"pattern": r"^[0-9]{1,12}(\.[0-9]{1,3})?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$", "maxLength": 18}
+
+Quantity = Annotated[
+    str,
+    StringConstraints(pattern=_QUANTITY["pattern"], max_length=_QUANTITY["maxLength"]),
+    BeforeValidator(_written),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 10**12 - 1}, {"type": "string", **_QUANTITY}]}
+    ),
+]
 """An amount as Kubernetes writes it: `500m`, `2`, `4Gi`."""
 
 LabelKey = Annotated[
-    str, StringConstraints(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")
+    str,
+    StringConstraints(pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$", max_length=317),
 ]
 """Key of a label."""
 
-LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$")]
+LabelValue = Annotated[
+    str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$", max_length=63)
+]
 """Value of a label."""
 
 _UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -108,10 +132,19 @@ class Toleration(SpecModel):
     """A taint of nodes that the pod puts up with, as in a pod's spec."""
 
     key: LabelKey | None = None
+    """Key of the taint; every key when absent, together with `Exists`."""
+
     operator: Literal["Exists", "Equal"] = "Equal"
+    """Whether the taint's value counts."""
+
     value: LabelValue | None = None
+    """Value of the taint."""
+
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Effect of the taint; every effect when absent."""
+
     toleration_seconds: Annotated[Number, Field(ge=0, le=86400)] | None = None
+    """How long the pod stays once a `NoExecute` taint is there; for good when absent."""
 
 
 class BuildSettings(SpecModel):
@@ -138,7 +171,7 @@ class BuildSettings(SpecModel):
     tolerations: list[Toleration] = Field(default_factory=list, max_length=32)
     """Taints of nodes that the pod puts up with."""
 
-    affinity: dict[str, Any] | None = None
+    affinity: Annotated[dict[AffinityKind, dict[str, Any]], Field(max_length=3)] | None = None
     """Affinity as in a pod's spec."""
 
     priority_class_name: ObjectName | None = None

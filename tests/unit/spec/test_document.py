@@ -291,7 +291,7 @@ def test_a_placement_that_is_wrong_is_refused(document: object, path: str) -> No
         (bare(name="a\n"), [r"name: 'a\n' does not match ^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"]),
         (bare(outputs=[]), ["outputs: list should have at least 1 item after validation, not 0"]),
         (bare(users=[{"name": "a", "uid": 1}]), ["users[0].uid: input should be greater than or equal to 1000"]),
-        (bare(mirrors={"debian": "x"}), ["mirrors.debian: 'x' does not match ^(https?|file)://[!-~]{1,2000}$"]),
+        (bare(mirrors={"debian": "x"}), ["mirrors.debian: 'x' does not match ^(https?|file)://[!-~]+$"]),
         (bare(mirrors={"A B": "https://example.org"}), ["mirrors['A B']: 'A B' does not match ^[a-z0-9-]{1,64}$"]),
         (bare(users=[{"name": "a", "home": "/a/../b"}]), ["users[0].home: must not hold '.' or '..' between slashes"]),
         (bare(sourceDateEpoch=0), ["sourceDateEpoch: input should be greater than or equal to 315532800"]),
