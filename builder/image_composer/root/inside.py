@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from image_composer.root import inside_record, inside_unpack
 from image_composer.root.inside_unpack import ADMIN
 
 CHUNK = 1 << 20
+WILDCARD = re.compile(r"[*?\[]")
 
 
 def perform(request: dict[str, Any]) -> int:
@@ -106,8 +108,13 @@ def make_link(operation: dict[str, Any]) -> None:
 
 
 def remove(operation: dict[str, Any]) -> None:
-    """Remove what a pattern of paths matches, folders with all they hold."""
-    for path in list(Path("/").glob(operation["path"].lstrip("/"))):
+    """Remove what a pattern of paths matches, folders with all they hold.
+
+    A path without a wildcard is not looked for: glob would follow it, and not find a link that leads nowhere.
+    """
+    pattern = operation["path"].lstrip("/")
+    found = list(Path("/").glob(pattern)) if WILDCARD.search(pattern) else [Path("/") / pattern]
+    for path in filter(os.path.lexists, found):
         remove_entry(path)
 
 

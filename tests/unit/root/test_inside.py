@@ -117,6 +117,14 @@ def test_a_link_replaces_a_file_or_a_link(box: Sandbox, root: Path) -> None:
     assert str((root / "file").readlink()) == "../b"
 
 
+def test_a_link_that_leads_nowhere_is_removed_by_its_name(box: Sandbox, root: Path) -> None:
+    (root / "etc").mkdir()
+    (root / "etc/gone").symlink_to("/nowhere")
+    own(box, root)
+    apply(box, operations.remove("/etc/gone"), operations.remove("/etc/never"), operations.remove("/none/such"))
+    assert list((root / "etc").iterdir()) == []
+
+
 def test_patterns_remove_what_they_match_and_nothing_behind_links(box: Sandbox, root: Path) -> None:
     for name in ("tmp/a/b/c", "tmp/.hidden/x", "var/log/one.log", "var/log/two.txt", "precious/file"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
