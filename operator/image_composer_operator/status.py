@@ -163,8 +163,8 @@ Name = Annotated[str, StringConstraints(max_length=253)]
 Uri = Annotated[str, StringConstraints(max_length=2048)]
 """Where an object lies: `s3://bucket/key`."""
 
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-"""How many, or how large in bytes."""
+Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""How many, or how large in bytes; JSON readers keep whole numbers up to here, and the API server compares limits so."""
 
 
 class StatusModel(BaseModel):
