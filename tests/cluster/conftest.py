@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster import ControlPlane, LocalCluster, S3Server, free_index
+from support.cluster import ControlPlane, LocalCluster, S3Server, eventually, free_index
 from support.cluster.choose import Cluster, choose
 from support.cluster.images import write_programs
 from support.cluster.tools import ALL, build, missing_for_building, missing_for_cluster, missing_for_control_plane
@@ -84,5 +84,8 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{secrets.token_hex(4)}"
     cluster.kubectl("create", "namespace", name)
     cluster.kubectl("label", "namespace", name, *(f"{label}={value}" for label, value in LABELS.items()))
+    # Pods are refused until the namespace has its account.
+    account = ("-n", name, "get", "--ignore-not-found", "serviceaccount/default", "-o", "name")
+    eventually(lambda: bool(cluster.kubectl(*account)), "the namespace has an account", seconds=60)
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")

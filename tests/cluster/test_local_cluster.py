@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from image_composer.errors import ToolError
-from support.cluster import ControlPlane, LocalCluster, S3Server, eventually, free_index
-from support.cluster.choose import Cluster
+from support.cluster import ClusterError, ControlPlane, LocalCluster, S3Server, cgroups, eventually, free_index
+from support.cluster.choose import CONTEXT, Cluster, choose
+from support.cluster.place import Place
 from support.cluster.tools import missing_for_cluster
 from support.hostmirror import mirrors
 from support.sandboxes import processes_with
@@ -24,10 +25,8 @@ from support.sandboxes import processes_with
 POD_SECONDS = 120
 """How long a pod may take to end on a busy machine; five seconds are usual."""
 
-SETTINGS = ("net/ipv4/ip_forward", "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops")
+SETTINGS = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops")
 """Kernel settings that a node's programs like to change."""
-
-CGROUPS = Path("/sys/fs/cgroup")
 
 
 def pod(image: str, script: str, **spec: Any) -> dict[str, Any]:
@@ -173,6 +172,15 @@ def test_the_control_plane_checks_objects_by_their_definition(control_plane: Con
     assert "must be even" in eventually(refused, "the object is refused", seconds=30)
 
 
+def test_a_cluster_of_the_users_is_left_alone_unless_it_is_named(control_plane: ControlPlane, tmp_path: Path) -> None:
+    theirs = {"KUBECONFIG": str(control_plane.kubeconfig)}
+    with pytest.raises(ClusterError, match="the current context is control-plane: nothing is done"):
+        choose({**theirs, CONTEXT: "another"}, tmp_path)
+    named = choose({**theirs, CONTEXT: "control-plane"}, tmp_path)
+    assert named
+    assert "default" in named.kubectl("get", "namespaces", "-o", "name")
+
+
 OWNER = """
 import sys, time
 from pathlib import Path
@@ -183,14 +191,16 @@ time.sleep(600)
 """
 
 
-def traces(folder: Path) -> dict[str, object]:
-    """Give all of this machine that a cluster has its hands in."""
+def traces(folder: Path, place: Place) -> dict[str, object]:
+    """Give all of this machine that a cluster has its hands in; other clusters may come and go meanwhile."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    rules = subprocess.run(["iptables-save"], capture_output=True, check=True, text=True).stdout.splitlines()
     return {
         "processes": processes_with(str(folder)),
-        "mounts": sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()),
-        "interfaces": sorted(path.name for path in Path("/sys/class/net").iterdir()),
-        "groups": sorted(str(path) for place in ("", "*/") for path in CGROUPS.glob(f"{place}image-composer-node*")),
-        "rules": subprocess.run(["iptables-save"], capture_output=True, check=True, text=True).stdout.count("\n-A"),
+        "mounts": [line for line in mounts if str(folder) in line],
+        "interface": place.taken,
+        "groups": cgroups.groups(place.cgroup),
+        "rules": [rule for rule in rules if place.network in rule or place.link in rule],
         "settings": [(Path("/proc/sys") / name).read_text() for name in SETTINGS],
         "folders": [Path(name).exists() for name in ("/var/lib/kubelet", "/var/log/pods", "/var/lib/cni", str(folder))],
     }
@@ -201,21 +211,21 @@ def test_a_cluster_goes_without_a_trace(tools: Path, tmp_path: Path, end: str) -
     lacking = missing_for_cluster()
     if lacking:
         pytest.skip(lacking)
-    folder, index = tmp_path / "traces", free_index(first=100)
-    before = traces(folder)
+    folder, place = tmp_path / "traces", Place(free_index(first=100))
+    before = traces(folder, place)
     if end == "stopped":
-        with LocalCluster.start(folder, tools, name="brief", index=index) as cluster:
-            assert traces(folder) != before
+        with LocalCluster.start(folder, tools, name="brief", index=place.index) as cluster:
+            assert traces(folder, place) != before
             assert cluster.kubectl("get", "nodes", "-o", "name") == "node/node1\n"
     else:
         owner = subprocess.Popen(
-            [sys.executable, "-c", OWNER, folder, tools, str(index)],
+            [sys.executable, "-c", OWNER, folder, tools, str(place.index)],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
             stdout=subprocess.PIPE,
         )
         assert owner.stdout
         assert owner.stdout.readline() == b"up\n"
-        assert traces(folder) != before
+        assert traces(folder, place) != before
         owner.send_signal(signal.SIGKILL)
         owner.communicate()
-    eventually(lambda: traces(folder) == before, "no trace of the cluster is left", seconds=30)
+    eventually(lambda: traces(folder, place) == before, "no trace of the cluster is left", seconds=30)

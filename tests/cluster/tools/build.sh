@@ -63,30 +63,48 @@ build_group() {
     step "$group is built ($((SECONDS - started)) s)"
 }
 
-command -v go >/dev/null || stop "Go is needed to build the test cluster's programs, and there is no 'go' on PATH" \
-    "install Go 1.26 or newer, then: make setup-test"
+# Nothing is left behind by a build that was killed: whoever builds holds the lock.
+sweep() {
+    rm -rf "$cache/$1"-*.??????
+}
 
-mkdir -p "$cache" "$links"
-built=
-for group in "$@"; do
-    [[ -e $tools/$group/go.mod ]] || stop "there is no group '$group' in $tools"
-    entry=$cache/$group-$(group_key "$group")
-    if [[ ! -d $entry ]]; then
-        # One build at a time on a machine: a second one would not be faster, and may want the same.
-        exec 9>"$cache/lock"
-        flock -n 9 || { step "waiting for $group, or for another build to end" && flock 9; }
-        if [[ ! -d $entry ]]; then
-            build_group "$group" "$entry"
-            built=1
-        fi
-        exec 9>&-
-    fi
-    ln -sf "$entry"/* "$links/"
-done
-if [[ $built ]]; then
-    # Whoever builds holds the lock; without it nobody needs the objects.
+# see_to GROUP: build the group unless it is there. One build at a time on a machine: a second one would not be faster,
+# and may want the same.
+see_to() {
+    local group=$1 entry=$2
+    [[ ! -d $entry ]] || return 0
     exec 9>"$cache/lock"
-    ! flock -n 9 || rm -rf "$GOCACHE"
+    flock -n 9 || { step "waiting for $group, or for another build to end" && flock 9; }
+    if [[ ! -d $entry ]]; then
+        sweep "$group"
+        build_group "$group" "$entry"
+        built=1
+    fi
     exec 9>&-
-fi
-printf '%s\n' "$links"
+}
+
+# A function, so that the script is read to its end before it builds for minutes: it may change in the meantime.
+main() {
+    local group entry program built=
+    command -v go >/dev/null || stop "Go is needed to build the test cluster's programs, and there is no 'go' on PATH" \
+        "install Go 1.26 or newer, then: make setup-cluster"
+    mkdir -p "$cache" "$links"
+    for group in "$@"; do
+        [[ -e $tools/$group/go.mod ]] || stop "there is no group '$group' in $tools"
+        entry=$cache/$group-$(group_key "$group")
+        see_to "$group" "$entry"
+        for program in "$entry"/*; do
+            # A link that is right stays: somebody may be starting the program through it.
+            [[ $links/${program##*/} -ef $program ]] || ln -sf "$program" "$links/"
+        done
+    done
+    if [[ $built ]]; then
+        exec 9>"$cache/lock"
+        # Someone who builds now needs the objects, and removes them.
+        ! flock -n 9 || rm -rf "$GOCACHE"
+    fi
+    printf '%s\n' "$links"
+    exit
+}
+
+main "$@"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,9 @@ def controller_manager(tools: Path, identity: Identity, *, port: int = 0) -> Arg
         f"--cluster-signing-cert-file={identity.authority.own.certificate}",
         f"--cluster-signing-key-file={identity.authority.own.key}",
         "--use-service-account-credentials=true",
+        # It makes an account for each of its controllers first: at the usual 20 requests a second that takes 5 s.
+        "--kube-api-qps=500",
+        "--kube-api-burst=500",
     ]
 
 
@@ -145,7 +149,7 @@ def kubelet(tools: Path, identity: Identity, folder: Path, place: Place) -> Argv
         clusterDomain="cluster.local",
         # There is no DNS in the cluster: pods get the node's.
         clusterDNS=[],
-        resolvConf="/etc/resolv.conf",
+        resolvConf=str(_resolver(folder)),
         # The machine's disk and memory are not the cluster's to worry about, until next to nothing is left.
         evictionHard={
             "memory.available": "100Mi",
@@ -179,6 +183,15 @@ def proxy(tools: Path, identity: Identity, folder: Path, place: Place) -> Argv:
         conntrack={"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     )
     return [tools / "kube-proxy", f"--config={config}"]
+
+
+def _resolver(folder: Path) -> Path:
+    """Write the machine's name servers for pods: those behind a resolver on the loopback, which pods don't reach."""
+    machine, behind = Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf")
+    on_loopback = re.search(r"^nameserver\s+(127\.|::1)", machine.read_text(), re.MULTILINE)
+    file = folder / "resolv.conf"
+    file.write_text((behind if on_loopback and behind.exists() else machine).read_text())
+    return file
 
 
 def _config(file: Path, **fields: Any) -> Path:

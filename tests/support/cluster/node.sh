@@ -9,8 +9,6 @@ folder=$1 name=$2 address=$3 gateway=$4
 hostname "$name"
 # Volumes mounted by the kubelet must appear in containers that are running.
 mount --make-rshared /
-# This network namespace's /sys/class/net, instead of the machine's.
-mount -t sysfs sysfs /sys -o remount 2>/dev/null || true
 
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lock /run/netns
