@@ -19,7 +19,7 @@ SHELL := /bin/bash
 # Targets share one environment and one machine: in turn, also under -j.
 .NOTPARALLEL:
 .PHONY: help setup setup-test setup-cluster cluster-tools-beside image containers test test-fast cluster cluster-down \
-	lint format bench requirements clean
+	generate lint format bench requirements clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,13 @@ cluster: setup-test ## Bring up a Kubernetes cluster on this machine; it stays u
 
 cluster-down: setup-test ## End that cluster
 	@$(CLUSTER) down
+
+generate: setup-test ## Write anew what is made of the models: the CRD, the spec's reference and its JSON Schema
+	$(VENV)/bin/image-composer schema >docs/schema/image.schema.json
+	$(VENV)/bin/image-composer schema --markdown >docs/spec.md
+	$(VENV)/bin/python -c 'from image_composer_operator.crd import render_crd; print(render_crd(), end="")' \
+		>crds/imagebuilds.yaml
+	cp crds/imagebuilds.yaml charts/image-composer/files/imagebuilds.yaml
 
 lint: setup-test ## Check style, types and the layers of the architecture
 	$(VENV)/bin/ruff check .

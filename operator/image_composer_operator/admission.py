@@ -1,0 +1,270 @@
+"""What the API server holds ImageBuilds to beyond each field's own form: the composer's rules, said in CEL.
+
+A user learns from `kubectl apply` what `image-composer validate` would have said. The composer's own check
+(`image_composer.spec.rules`) stays the authority: the operator runs it again, and it knows what CEL can't say:
+
+- two versions of one package: CEL has no way to compare a thousand names with each other at the price it may cost;
+- whether an SSH key's or a certificate's content is whole;
+- what a distribution can do.
+
+An expression may cost a million units when it is evaluated, and ten million by the API server's estimate, which takes
+every list for as long as it may be: https://kubernetes.io/docs/reference/using-api/cel/#resource-constraints
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from image_composer.spec.credentials import KEY_FIELDS
+from image_composer.spec.packages import NAME, VERSION
+from image_composer.spec.rules import NEVER_MOUNTED
+from image_composer_operator.status import Reason
+from image_composer_operator.structural import Refinement, Rule, quoted
+
+COMPARISONS = 800_000
+"""Most comparisons of names in one expression: each costs a unit, and the loop around them costs some, too."""
+
+WILDCARD = quoted(r"[*?\[\]]")
+RANGE = quoted(r"[<>~]=|[<>(]|\s")
+REQUEST = quoted(rf"^{NAME}(={VERSION})?$")
+
+HASH = quoted(
+    r"^(\$g?y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]{1,86}\$[./A-Za-z0-9]{43}"
+    r"|\$7\$[./A-Za-z0-9]{11,97}\$[./A-Za-z0-9]{43}"
+    r"|\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}"
+    r"|\$6\$(rounds=[1-9][0-9]{3,8}\$)?[\x22#%&\x27()+,./0-9<=>?@A-Z\[\]^_`a-z{|}~-]{1,16}\$[./0-9A-Za-z]{86}"
+    r"|\$5\$(rounds=[1-9][0-9]{3,8}\$)?[\x22#%&\x27()+,./0-9<=>?@A-Z\[\]^_`a-z{|}~-]{1,16}\$[./0-9A-Za-z]{43})$"
+)
+"""`credentials.HASH_FORMS` in one, and without looking ahead, which RE2 doesn't do."""
+
+BROKEN_HASH = quoted(r"^(\$1\$|[./A-Za-z0-9]{13}$)")
+
+_QUOTED = r'"([^"\\]|\\.)*"'
+_OPTIONS = rf'([^ "#]|{_QUOTED})([^ "]|{_QUOTED})* +'
+_KIND = "|".join(kind.replace(".", "[.]") for kind in KEY_FIELDS)
+
+SSH_KEY = (
+    rf"^\s*(({_OPTIONS})?({_KIND}) +[A-Za-z0-9+/]+=*( [^\x00-\x1f\x7f]*)?\s*"
+    r"|-----BEGIN[\s\S]*)$"  # a private key: refused by a rule, whose message doesn't repeat it as a pattern's does
+)
+"""A line of authorized_keys, see `credentials.KEY_LINE`."""
+
+NO_DOTS = Rule(r"!self.matches(r'(^|/)[.]{1,2}(/|$)')", "must not hold '.' or '..' between slashes")
+
+
+def _once(field: str) -> Rule:
+    """Items of a list that all have different values in a field, if they have one."""
+    others = f"self.exists_one(other, has(other.{field}) && other.{field} == item.{field})"
+    return Rule(f"self.all(item, !has(item.{field}) || {others})", f"no two may have the same {field}")
+
+
+def _exactly_once(kind: str, what: str) -> Rule:
+    """A list of partitions with one of a type."""
+    return Rule(
+        rule=f"self.size() == 0 || self.exists_one(partition, partition.type == '{kind}')",
+        message=f"must hold {what} (type {kind}) exactly once",
+    )
+
+
+SPEC: Mapping[str, Refinement] = {
+    "ImageSpec": Refinement(
+        rules=[
+            Rule(
+                rule=f"!has(self.packages) || !has(self.excludePackages)"
+                f" || self.packages.size() * self.excludePackages.size() > {COMPARISONS}"
+                f" || self.packages.all(wanted, !(wanted.split('=')[0] in self.excludePackages))",
+                message="a package is excluded, but the spec asks for it",
+                message_expression="self.packages.map(wanted, wanted.split('=')[0])"
+                ".filter(name, name in self.excludePackages)[0] + ' is excluded, but the spec asks for it'",
+                field_path=".excludePackages",
+            ),
+            Rule(
+                # A reserved word of CEL has underscores around it.
+                rule="!has(self.kernel) || !has(self.kernel.__package__) || !has(self.excludePackages)"
+                " || !(self.kernel.__package__ in self.excludePackages)",
+                message="the kernel's package is excluded, but the spec asks for it",
+                message_expression="self.kernel.__package__ + ' is excluded, but the spec asks for it'",
+                field_path=".excludePackages",
+            ),
+        ]
+    ),
+    "ImageSpec.packages": Refinement(
+        rules=[
+            Rule(
+                rule=f"self.filter(one, one.contains('=')).size() * self.size() > {COMPARISONS}"
+                " || self.all(one, !one.contains('=') || !(one.split('=')[0] in self))",
+                message="a package is asked for twice, with and without a version",
+                message_expression="self.filter(one, one.contains('=')).map(one, one.split('=')[0])"
+                ".filter(name, name in self)[0] + ' is asked for twice, with different versions'",
+            )
+        ]
+    ),
+    "ImageSpec.packages[]": Refinement(
+        rules=[
+            Rule(
+                rule=f"!self.matches({WILDCARD})",
+                message="has a wildcard; name each package, so that a new one can't slip in unnoticed",
+            ),
+            Rule(
+                rule=f"!self.matches({RANGE}) || self.matches({WILDCARD})",
+                message="must be 'name' or 'name=version'; ranges are not supported",
+            ),
+            Rule(
+                rule=f"self.matches({REQUEST}) || self.matches({RANGE}) || self.matches({WILDCARD})",
+                message="is not a package: write 'name' or 'name=version'",
+            ),
+        ]
+    ),
+    "Kernel.commandLine[]": Refinement(
+        rules=[
+            Rule(
+                rule="!(self.split('=')[0] in ['root', 'initrd'])",
+                message="root= and initrd= are set by the composer",
+                message_expression="self.split('=')[0] + '= is set by the composer'",
+            )
+        ]
+    ),
+    "ImageSpec.repositories": Refinement(list_keys=["id"]),
+    "Repository": Refinement(
+        rules=[Rule("has(self.suite)", "is missing", field_path=".suite", reason="FieldValueRequired")]
+    ),
+    "Repository.key": Refinement(
+        rules=[
+            Rule(
+                rule="self.contains('-----BEGIN PGP PUBLIC KEY BLOCK-----')",
+                message="must be an ASCII-armoured OpenPGP public key",
+            )
+        ]
+    ),
+    "ImageSpec.users": Refinement(list_keys=["name"], rules=[_once("uid")]),
+    "User": Refinement(
+        rules=[
+            Rule(
+                rule="self.name != 'root' || (!has(self.uid) && !has(self.home))",
+                message="uid and home of root can't be changed",
+            ),
+            Rule(
+                rule="self.sudo != 'password' || has(self.passwordHash)",
+                message="asks for a password, but the user has none; give passwordHash or 'passwordless'",
+                field_path=".sudo",
+            ),
+        ]
+    ),
+    "User.passwordHash": Refinement(
+        rules=[
+            Rule(
+                rule=f"!self.matches({BROKEN_HASH})",
+                message="MD5 and DES password hashes are broken; make one with 'mkpasswd' or 'openssl passwd -6'",
+            ),
+            Rule(
+                rule=f"self.matches({HASH}) || self.matches({BROKEN_HASH})",
+                message="is not a password hash of crypt(5); make one with 'mkpasswd' or 'openssl passwd -6'",
+            ),
+        ]
+    ),
+    "User.sshAuthorizedKeys[]": Refinement(
+        pattern=SSH_KEY,
+        rules=[
+            Rule(
+                # Looking through the whole of 64 keys of 256 users would cost too much; this costs the same for all.
+                rule="!self.startsWith('-----BEGIN')",
+                message="is a private key; give the public key, the line in the file ending in .pub",
+            )
+        ],
+    ),
+    "User.shell": Refinement(rules=[NO_DOTS]),
+    "User.home": Refinement(rules=[NO_DOTS]),
+    "Disk.partitions": Refinement(
+        rules=[
+            _once("label"),
+            _once("mountPoint"),
+            _exactly_once("esp", "an EFI system partition"),
+            _exactly_once("root", "a root partition"),
+            Rule(
+                rule="self.size() == 0 || self.filter(partition, partition.grow).size()"
+                " == (self[self.size() - 1].grow ? 1 : 0)",
+                message="only the last partition can grow",
+            ),
+        ]
+    ),
+    "Partition": Refinement(
+        rules=[
+            Rule(
+                rule="(self.type == 'esp') == (self.filesystem == 'vfat')",
+                message="must be vfat on the EFI system partition, and only there",
+                field_path=".filesystem",
+            ),
+            Rule(
+                rule="(self.type == 'root') == (has(self.mountPoint) && self.mountPoint == '/')",
+                message="must be / on the root partition, and only there",
+                field_path=".mountPoint",
+            ),
+            Rule(
+                rule="!self.grow || self.filesystem != 'vfat'",
+                message="vfat can't grow",
+                field_path=".grow",
+            ),
+        ]
+    ),
+    "Partition.mountPoint": Refinement(
+        rules=[
+            NO_DOTS,
+            Rule(
+                rule=f"!self.matches(r'^/({'|'.join(sorted(NEVER_MOUNTED))})(/|$)')",
+                message=f"nothing can be mounted at or below /{', /'.join(sorted(NEVER_MOUNTED))}",
+                message_expression="'nothing can be mounted at or below /' + self.split('/')[1]",
+            ),
+        ]
+    ),
+    "ImageSpec.mutability": Refinement(
+        rules=[Rule("self != 'immutable'", "'immutable' is not supported yet; use 'mutable'")]
+    ),
+    "ImageSpec.outputs": Refinement(
+        rules=[Rule("self.all(item, self.exists_one(other, other == item))", "an output is there twice")]
+    ),
+    "S3Destination": Refinement(
+        rules=[
+            Rule(
+                rule="!has(self.caBundle) || !has(self.endpoint) || !self.endpoint.startsWith('http:')",
+                message="is without use: the endpoint is http, where no certificate is shown",
+                field_path=".caBundle",
+            )
+        ]
+    ),
+    "S3Destination.caBundle": Refinement(
+        rules=[
+            Rule("!self.contains('PRIVATE KEY')", "holds a private key; give certificates only"),
+            Rule(
+                rule="self.contains('-----BEGIN CERTIFICATE-----') && self.contains('-----END CERTIFICATE-----')"
+                " || self.contains('PRIVATE KEY')",
+                message="must be certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE",
+            ),
+        ]
+    ),
+    "WorkspaceVolume": Refinement(
+        rules=[
+            Rule(
+                rule="!has(self.ephemeralVolume) || !has(self.medium) || self.medium != 'memory'",
+                message="'memory' and ephemeralVolume exclude each other",
+                field_path=".medium",
+            )
+        ]
+    ),
+    "CacheVolume": Refinement(
+        rules=[
+            Rule(
+                rule="has(self.persistentVolumeClaim) != has(self.hostPath)",
+                message="must hold exactly one of persistentVolumeClaim and hostPath",
+            )
+        ]
+    ),
+    "CacheVolume.hostPath": Refinement(rules=[NO_DOTS]),
+}
+"""Rules of the spec, by the place they stand at."""
+
+STATUS: Mapping[str, Refinement] = {
+    "BuildStatus.conditions": Refinement(list_keys=["type"]),
+    "BuildStatus.stages": Refinement(list_keys=["name"]),
+    "Condition.reason": Refinement(description=" ".join(f"{reason}: {reason.meaning}" for reason in Reason)),
+}
+"""The same of the status, which only the operator writes."""
