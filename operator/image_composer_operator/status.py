@@ -164,7 +164,7 @@ Uri = Annotated[str, StringConstraints(max_length=2048)]
 """Where an object lies: `s3://bucket/key`."""
 
 Count = Annotated[int, Field(ge=0, le=2**53 - 1)]
-"""How many, or how large in bytes; JSON readers keep whole numbers up to here, and the API server compares limits so."""
+"""How many, or how large in bytes; the limit is where JSON readers, the API server among them, begin to round."""
 
 
 class StatusModel(BaseModel):
