@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from containers import debian
 from containers.archive import Archive, ImageConfig, write_archive
 from containers.cache import LayerCache
 from containers.debian import DebianLayer
 from containers.layer import Layer
-from containers.python import PythonLayers
-from containers.recipes import ENVIRONMENT, PYTHON, RELEASE, SETUP, UNPRIVILEGED, Recipe
+from containers.python import PythonLayers, wheel_digest
+from containers.recipes import ENVIRONMENT, PYTHON, SETUP, UNPRIVILEGED, Recipe
 from image_composer import __version__
 from image_composer.cli.session import Session
 from image_composer.digest import file_sha256, json_sha256
-from image_composer.provider import load_providers
-from image_composer.repository.lock import Lock
+from image_composer.repository.lock import Lock, lock_text
+from image_composer.root import install_deb
 from image_composer.spec.image import Architecture
 
 ARCHITECTURE = Architecture.X86_64
-OWN_CODE = (Path(__file__).parent, Path(debian.__file__).parents[1] / "image_composer" / "root")
-"""What makes the lowest layer; the key of that one holds its digest."""
+GO_ARCHITECTURE = {Architecture.X86_64: "amd64", Architecture.AARCH64: "arm64"}
+"""Names that the OCI image specification takes from Go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,58 +43,57 @@ class ImageMaker:
         """
         python = PythonLayers(self.session.runner)
         python.check_interpreter()
-        native = load_providers()["debian"].manifest(RELEASE).architectures[ARCHITECTURE].package_architecture
-        with tempfile.TemporaryDirectory() as work:
-            wheel = python.project_wheel(Path(work))
-            layers = [
-                self._base(recipe, native),
-                self._packages(recipe, python),
-                self.cache.layer(
-                    self._key("project", recipe.program, file_sha256(wheel)),
-                    lambda path: python.write_project(path, recipe, wheel),
-                ),
-            ]
+        debian = DebianLayer(self.session, recipe, ARCHITECTURE)
+        lock = self._lock(recipe, debian)
+        layers = [self._base(recipe, debian, lock), self._packages(recipe, python), self._project(recipe, python)]
+        self.output.mkdir(parents=True, exist_ok=True)
+        (self.output / f"{recipe.name}.lock.json").write_text(lock_text(lock))
         config = ImageConfig(
-            architecture=native,
+            architecture=GO_ARCHITECTURE[ARCHITECTURE],
             entrypoint=[recipe.program],
             environment={**ENVIRONMENT, **recipe.environment},
             labels={
                 "org.opencontainers.image.title": recipe.title,
                 "org.opencontainers.image.version": __version__,
-                "org.opencontainers.image.base.name": "",
             },
             user=recipe.user,
         )
         references = [f"{recipe.repository}:{tag}" for tag in (__version__, "dev")]
         return write_archive(config, layers, references, self.output / f"{recipe.name}.tar")
 
-    def _base(self, recipe: Recipe, native: str) -> Layer:
-        request = self._key("lock", *recipe.packages)
-        lock = self.cache.lock(
-            request, lambda: debian.resolve_packages(self.session, recipe, ARCHITECTURE), refresh=self.refresh
-        )
-        return self.cache.layer(
-            self._key("debian", lock.content_digest(), str(UNPRIVILEGED), *map(file_sha256, own_modules())),
-            lambda path: self._install(lock, native, path),
-        )
+    def _lock(self, recipe: Recipe, debian: DebianLayer) -> Lock:
+        request = _key("lock", [[source.url, source.suite] for source in debian.sources()], recipe.packages)
+        return self.cache.lock(request, debian.lock, refresh=self.refresh)
 
-    def _install(self, lock: Lock, native: str, path: Path) -> Layer:
-        return DebianLayer(self.session, lock, native).write(path)
+    def _base(self, recipe: Recipe, debian: DebianLayer, lock: Lock) -> Layer:
+        remainder = asdict(recipe.remainder) if recipe.remainder else None
+        modules = [file_sha256(path) for path in base_modules()]
+        key = _key("debian", lock.content_digest(), UNPRIVILEGED, remainder, modules)
+        return self.cache.layer(key, lambda path: debian.write(lock, path))
 
     def _packages(self, recipe: Recipe, python: PythonLayers) -> Layer:
         wheels = [python.solv_wheel()] if recipe.solv else []
         parts = [SETUP / recipe.requirements, *wheels, Path(__file__).with_name("python.py")]
         return self.cache.layer(
-            self._key("packages", PYTHON, *map(file_sha256, parts)),
+            _key("packages", PYTHON, [file_sha256(path) for path in parts]),
             lambda path: python.write_packages(path, recipe, wheels),
         )
 
-    @staticmethod
-    def _key(*parts: str) -> str:
-        return json_sha256(parts)[:32]
+    def _project(self, recipe: Recipe, python: PythonLayers) -> Layer:
+        with tempfile.TemporaryDirectory() as work:
+            wheel = python.project_wheel(Path(work))
+            content = wheel_digest(wheel, recipe.left_out)
+            return self.cache.layer(
+                _key("project", recipe.program, content, file_sha256(Path(__file__).with_name("python.py"))),
+                lambda path: python.write_project(path, recipe, wheel),
+            )
 
 
-def own_modules() -> list[Path]:
+def _key(*parts: Any) -> str:
+    return json_sha256(parts)[:32]
+
+
+def base_modules() -> list[Path]:
     """Give the modules that decide what the lowest layer looks like."""
-    here, root = OWN_CODE
-    return sorted([here / "debian.py", here / "layer.py", *root.glob("*.py")])
+    here = [Path(__file__).with_name(f"{name}.py") for name in ("debian", "layer", "shrink")]
+    return here + sorted(Path(install_deb.__file__).parent.glob("*.py"))

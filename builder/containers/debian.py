@@ -10,13 +10,15 @@ from pathlib import Path
 
 from containers.layer import Layer, write_layer
 from containers.recipes import RELEASE, UNPRIVILEGED, Recipe
+from containers.shrink import shrink
 from image_composer.cli.memory import use_memory
 from image_composer.cli.session import Session, new_build
 from image_composer.cli.workspaces import opened_workspace
-from image_composer.provider import find_manifest
+from image_composer.provider import ArchitectureFacts, Manifest, Provider, find_manifest, load_providers
 from image_composer.repository.lock import Lock
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve
+from image_composer.repository.sources import RepositorySource
 from image_composer.root import accounts, operations
 from image_composer.root.install_deb import DebInstaller
 from image_composer.root.operations import Operation
@@ -24,9 +26,10 @@ from image_composer.root.sandbox import Sandbox
 from image_composer.root.system import final_operations
 from image_composer.spec.image import Architecture, ImageSpec, Target
 from image_composer.steps.assemble import sandbox
+from image_composer.steps.build import Build
 from image_composer.steps.fetch import fetch_packages
 from image_composer.steps.resolve import mirror_urls, repository_sources, request_digest
-from image_composer.workspace import FetchedPackages
+from image_composer.workspace import FetchedPackages, Workspace
 
 STRIPPED = (
     "/usr/share/doc/*/[!c]*", "/usr/share/doc/*/c[!o]*",  # not the copyright files, which must come along
@@ -43,28 +46,45 @@ ACCOUNT = {
 """The unprivileged user, so that it has a name."""
 
 
-def target(architecture: Architecture) -> Target:
-    """Give what the images are made from."""
-    return Target(distribution="debian", release=RELEASE, architecture=architecture)
+@dataclass(frozen=True, slots=True)
+class DebianLayer:
+    """The Debian packages of one image."""
 
+    session: Session
+    recipe: Recipe
+    architecture: Architecture
 
-def resolve_packages(session: Session, recipe: Recipe, architecture: Architecture) -> Lock:
-    """Find the packages of an image.
+    @property
+    def facts(self) -> ArchitectureFacts:
+        """How Debian names the architecture."""
+        return self._target()[2]
 
-    Raises:
-        RepositoryError, SolverError: see `resolve`.
-    """
-    with opened_workspace(None, session.settings.cache_dir) as workspace:
-        build = new_build(session, workspace)
-        spec = ImageSpec(name=recipe.name, version="0", target=target(architecture))
-        provider, manifest, facts = find_manifest(build.providers, spec, "target")
-        query = PackageQuery(names=recipe.packages)
+    def _target(self) -> tuple[Provider, Manifest, ArchitectureFacts]:
+        return find_manifest(load_providers(), self._spec(), "target")
+
+    def _spec(self) -> ImageSpec:
+        target = Target(distribution="debian", release=RELEASE, architecture=self.architecture)
+        return ImageSpec(name=self.recipe.name, version="0", target=target)
+
+    def sources(self) -> list[RepositorySource]:
+        """Give the repositories, at the mirrors that this machine uses."""
+        build, spec = self._build(Path()), self._spec()
+        provider, manifest, facts = self._target()
         mirrors = mirror_urls(build.settings, provider, spec, build.host_os_release, build.host_sources)
+        return repository_sources(spec, provider, manifest, facts, mirrors)
+
+    def lock(self) -> Lock:
+        """Find the packages.
+
+        Raises:
+            RepositoryError, SolverError: see `resolve`.
+        """
+        build, query = self._build(Path()), PackageQuery(names=self.recipe.packages)
         return resolve(
-            spec.target,
-            repository_sources(spec, provider, manifest, facts, mirrors),
+            self._spec().target,
+            self.sources(),
             query,
-            request_digest(spec, manifest, query),
+            request_digest(self._spec(), self._target()[1], query),
             store=build.store,
             downloader=build.downloader,
             runner=build.runner,
@@ -72,35 +92,32 @@ def resolve_packages(session: Session, recipe: Recipe, architecture: Architectur
             now=build.started_at,
         )
 
+    def _build(self, folder: Path) -> Build:
+        return new_build(self.session, Workspace(folder))
 
-@dataclass(frozen=True, slots=True)
-class DebianLayer:
-    """Makes the layer of a lock."""
-
-    session: Session
-    lock: Lock
-    native_architecture: str
-
-    def write(self, path: Path) -> Layer:
-        """Install the packages and write the root as a layer.
+    def write(self, lock: Lock, path: Path) -> Layer:
+        """Install the packages of a lock and write the root as a layer.
 
         Raises:
             RepositoryError: a package can't be had.
             AssemblyError, SandboxError, ToolError: it can't be installed.
         """
         with opened_workspace(None, self.session.settings.cache_dir) as workspace:
-            build = new_build(self.session, workspace)
-            workspace.write(workspace.lock, self.lock)
+            build = self._build(workspace.folder)
+            workspace.write(workspace.lock, lock)
             fetch_packages(build)
             fetched = workspace.read(workspace.fetched, FetchedPackages)
-            use_memory(workspace, self.lock, self.session.reporter)
+            use_memory(workspace, lock, self.session.reporter)
             box = sandbox(build, fetched.newest)
             box.prepare("root", "exchange", "layer")
             files = {name: workspace.packages / file for name, file in fetched.files.items()}
+            native = self.facts.package_architecture
             jobs, reporter = self.session.settings.jobs, self.session.reporter
-            DebInstaller(box, self.lock, files, self.native_architecture, jobs, reporter).install()
+            DebInstaller(box, lock, files, native, jobs, reporter).install()
             box.act("apply", operations=[*self._accounts(box, fetched.newest), *final_operations(), *stripping()])
-            comment = f"Debian {RELEASE}: {', '.join(p.name for p in self.lock.packages if p.requested)}"
+            if self.recipe.remainder is not None:
+                shrink(box, lock.packages, self.recipe.remainder)
+            comment = f"Debian {RELEASE}: {', '.join(p.name for p in lock.packages if p.requested)}"
             written = write_layer(
                 workspace.root,
                 workspace.folder / "layer" / "layer.tar",

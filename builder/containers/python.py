@@ -7,12 +7,14 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections.abc import Collection
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 
 from containers.layer import Layer, write_layer
 from containers.recipes import CHECKOUT, PYTHON, SETUP, Recipe
+from image_composer.digest import bytes_sha256, json_sha256
 from image_composer.errors import ComposerError
 from image_composer.run import Runner
 from image_composer.steps.fetch import EARLIEST
@@ -23,11 +25,15 @@ PACKAGES = f"usr/local/lib/python{PYTHON}/dist-packages"
 PROGRAMS = "usr/local/bin"
 
 UNUSED = (
-    "bin", "*/tests", "*/test", "*/testing/data",
+    "bin", "*/tests", "*/test",
+    "kubernetes/client/api/*", "kubernetes/client/models/*",  # the half for threads; only names that are used load them
     "**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.pxi", "**/*.c", "**/*.h",
     "*.dist-info/RECORD", "*.dist-info/direct_url.json", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED",
 )  # fmt: skip
 """What of the packages is never used by a program that runs; installation records differ from what is left."""
+
+SOURCELESS = ("kubernetes/aio/client/api", "kubernetes/aio/client/models")
+"""Folders of generated code, 30 MB of it, that is there in its compiled form only."""
 
 BOTOCORE_SERVICES = frozenset({"s3", "sts", "sso", "sso-oidc"})
 """Services whose description is kept: S3, and those that boto3 gets credentials from."""
@@ -96,13 +102,15 @@ class PythonLayers:
                 unpack_wheel(wheel, site)
             drop_unused(site)
             self._compile(tree)
+            for folder in SOURCELESS:
+                drop_sources(site / folder)
             return self._write(tree, path, f"Python packages of {recipe.requirements}")
 
     def write_project(self, path: Path, recipe: Recipe, wheel: Path) -> Layer:
         """Write a layer of the project and the command that starts it."""
         with tempfile.TemporaryDirectory() as work:
             tree = Path(work)
-            unpack_wheel(wheel, tree / PACKAGES)
+            unpack_wheel(wheel, tree / PACKAGES, recipe.left_out)
             self._compile(tree)
             program = tree / PROGRAMS / recipe.program
             program.parent.mkdir(parents=True)
@@ -124,10 +132,33 @@ class PythonLayers:
         return write_layer(tree, path, epoch=EARLIEST, comment=comment, tools=self.runner)
 
 
-def unpack_wheel(wheel: Path, site: Path) -> None:
-    """Unpack a wheel that brings nothing but packages, as ours and that of `solv` do."""
+def unpack_wheel(wheel: Path, site: Path, left_out: Collection[str] = ()) -> None:
+    """Unpack a wheel that brings nothing but packages, as ours and that of `solv` do.
+
+    Args:
+        wheel: the file.
+        site: where packages are looked for.
+        left_out: packages of it that are not wanted.
+    """
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
+        archive.extractall(site, [entry.filename for entry in wanted_entries(archive, left_out)])
+
+
+def wanted_entries(archive: zipfile.ZipFile, left_out: Collection[str]) -> list[zipfile.ZipInfo]:
+    """Give what is unpacked of a wheel: not the list of its files, which would not be true of what is left."""
+    return [
+        entry
+        for entry in archive.infolist()
+        if entry.filename.partition("/")[0] not in left_out and not entry.filename.endswith(".dist-info/RECORD")
+    ]
+
+
+def wheel_digest(wheel: Path, left_out: Collection[str]) -> str:
+    """Give the digest of what is unpacked of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return json_sha256(
+            {entry.filename: bytes_sha256(archive.read(entry)) for entry in wanted_entries(archive, left_out)}
+        )
 
 
 def drop_unused(site: Path) -> None:
@@ -141,6 +172,14 @@ def drop_unused(site: Path) -> None:
     for folder in services.iterdir() if services.is_dir() else ():
         if folder.is_dir() and folder.name not in BOTOCORE_SERVICES:
             shutil.rmtree(folder)
+
+
+def drop_sources(folder: Path) -> None:
+    """Put the compiled modules of a folder into the place of their sources."""
+    for compiled in folder.glob("__pycache__/*.pyc"):
+        module = compiled.name.partition(".")[0]
+        compiled.rename(folder / f"{module}.pyc")
+        (folder / f"{module}.py").unlink()
 
 
 def entry_point(wheel: Path, name: str) -> tuple[str, str]:

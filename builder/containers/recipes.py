@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from containers.shrink import Remainder
+
 CHECKOUT = Path(__file__).parents[2]
 SETUP = CHECKOUT / "builder" / "setup"
 HOST_PACKAGES = SETUP / "host-packages.txt"
@@ -40,11 +42,17 @@ class Recipe:
     program: str
     """Entry point of the project that is started."""
 
+    left_out: tuple[str, ...] = ()
+    """Python packages of the project that it does without."""
+
     solv: bool = False
     """Whether the solver's bindings are there."""
 
     user: str = ""
     """`uid:gid` that it is started as; root when empty."""
+
+    remainder: Remainder | None = None
+    """What stays of the Debian packages; all of them when absent."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
     """Beyond `ENVIRONMENT`."""
@@ -61,6 +69,17 @@ ENVIRONMENT = {
     # Everything is compiled already, and the root file system is read-only.
     "PYTHONDONTWRITEBYTECODE": "1",
 }
+
+
+ONLY_PYTHON = Remainder(
+    packages=(*BASE, "base-files", "base-passwd", "libc-bin"),
+    needless=("debconf", "dpkg", "libdebconfclient0", "mawk", "openssl", "perl-base"),
+    files=(
+        "/etc/alternatives", "/usr/bin/awk", "/usr/bin/nawk", "/usr/bin/pager", "/usr/bin/which", "/usr/sbin/rmt",
+        "/etc/dpkg", "/etc/init.d", "/etc/rc?.d", "/etc/rmt", "/etc/skel", "/usr/lib/*-linux-gnu/gconv/*",
+    ),
+)  # fmt: skip
+"""What one Python program needs: no shell, no package manager, no program with rights of its own."""
 
 
 def host_packages(text: str, group: str) -> tuple[str, ...]:
@@ -83,6 +102,7 @@ def recipes() -> tuple[Recipe, ...]:
             packages=(*BASE, *host_packages(HOST_PACKAGES.read_text(), "build"), *SOLV_LIBRARIES),
             requirements="requirements.txt",
             program="image-composer",
+            left_out=("image_composer_operator",),
             solv=True,  # the pod says for each stage who runs it
         ),
         Recipe(
@@ -92,6 +112,7 @@ def recipes() -> tuple[Recipe, ...]:
             requirements="requirements-operator.txt",
             program="image-composer-operator",
             user=f"{UNPRIVILEGED}:{UNPRIVILEGED}",
+            remainder=ONLY_PYTHON,
             environment={"PYTHONUNBUFFERED": "1"},
         ),
     )
