@@ -289,7 +289,8 @@ def test_the_newest_pod_counts() -> None:
     ("field", "reason", "expected"), [("suspend", "Suspended", IDLE), ("cancel", "Cancelled", STUCK)]
 )
 def test_a_running_build_can_be_stopped_and_begun_again(field: str, reason: str, expected: dict[str, str]) -> None:
-    body = build(**{field: True}, generation=2)
+    spec: Body = {field: True}
+    body = build(generation=2, **spec)
     at_work = job(build(), active=1)
     decision = decided(body, [at_work])
     assert [type(action) for action in decision.actions] == [DeleteJob]
@@ -304,7 +305,8 @@ def test_a_running_build_can_be_stopped_and_begun_again(field: str, reason: str,
 
 @pytest.mark.parametrize("field", ["suspend", "cancel"])
 def test_a_finished_build_can_not_be_stopped_any_more(field: str) -> None:
-    body = {**build(generation=2, **{field: True}), "status": finished(build())["status"]}
+    spec: Body = {field: True}
+    body = {**build(generation=2, **spec), "status": finished(build())["status"]}
     assert standing(decided(body)) == ("Succeeded", READY)
 
 

@@ -1,0 +1,158 @@
+"""The manifests of builder pods."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from image_composer_operator.job import build_job, cleanup_job
+from image_composer_operator.model import make_plan, read_build
+from image_composer_operator.settings import Defaults, OperatorSettings, check_settings
+from support import golden
+from support.builds import S3, Body, build
+
+SECRET = {"s3": {**S3["s3"], "credentialsSecretRef": {"name": "s3"}}}
+EVERYTHING: Body = {
+    "destination": SECRET,
+    "lockRef": {"name": "locks", "key": "edge.json"},
+    "build": {
+        "timeout": "90m",
+        "retries": 4,
+        "resources": {"assemble": {"requests": {"cpu": "1"}, "limits": {"memory": "4Gi", "ephemeralStorage": "20Gi"}}},
+        "workspace": {"size": "30Gi", "ephemeralVolume": {"storageClassName": "fast"}},
+        "cache": {"persistentVolumeClaim": "packages"},
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "builds", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "low",
+        "serviceAccountName": "uploader",
+        "imagePullSecrets": ["registry"],
+        "queueName": "images",
+        "labels": {"team": "edge"},
+    },
+}
+CLUSTER = check_settings(
+    {
+        "builderImage": "registry.example/builder:1",
+        "mirrors": {"debian": "https://mirror.example/debian", "debian-security": "https://mirror.example/security"},
+        "proxies": {"httpsProxy": "http://proxy.example:3128"},
+        "trustedCa": "-----BEGIN CERTIFICATE-----",
+        "defaults": {
+            "build": {
+                "timeout": "30m",
+                "resources": {
+                    "assemble": {"requests": {"cpu": "500m", "memory": "1Gi"}},
+                    "image": {"limits": {"cpu": "2"}},
+                },
+                "nodeSelector": {"pool": "builds"},
+            }
+        },
+    }
+)
+
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def check_golden(name: str, manifest: Body) -> None:
+    """Hold a manifest against its golden file."""
+    golden.check(GOLDEN / name, yaml.safe_dump(json.loads(json.dumps(manifest)), sort_keys=False, width=120))
+
+
+def made(settings: OperatorSettings = CLUSTER, **spec: Any) -> Body:
+    """Give the Job of an ImageBuild."""
+    read = read_build(build(**spec))
+    return build_job(read, make_plan(read, settings.defaults, None), settings)
+
+
+def containers(job: Body) -> dict[str, Body]:
+    """Give the containers of a Job's pod by name."""
+    pod = job["spec"]["template"]["spec"]
+    return {each["name"]: each for each in [*pod["initContainers"], *pod["containers"]]}
+
+
+@pytest.mark.parametrize(("name", "spec"), [("everything", EVERYTHING), ("small", {"destination": SECRET})])
+def test_the_job_is_as_in_its_golden_file(name: str, spec: Body) -> None:
+    check_golden(f"job-{name}.yaml", made(**spec))
+
+
+def test_the_cleanup_job_is_as_in_its_golden_file() -> None:
+    read = read_build(build(destination=SECRET))
+    plan = make_plan(read, Defaults(), None)
+    check_golden("job-cleanup.yaml", cleanup_job(read, plan.destination, CLUSTER))
+
+
+def test_stages_run_in_order_after_the_one_that_keeps_the_log() -> None:
+    assert list(containers(made())) == [
+        "log", "validate", "preflight", "resolve", "fetch", "assemble", "image", "attest", "publish"
+    ]  # fmt: skip
+    assert containers(made())["log"]["restartPolicy"] == "Always"
+
+
+@pytest.mark.parametrize("spec", [{"destination": SECRET}, EVERYTHING])
+def test_only_what_assembles_is_privileged(spec: Body) -> None:
+    for name, container in containers(made(**spec)).items():
+        security = container["securityContext"]
+        if name in ("assemble", "image"):
+            assert security["privileged"] is True
+            continue
+        assert security["privileged"] is False, name
+        assert security["capabilities"] == {"drop": ["ALL"]}, name
+        assert security["readOnlyRootFilesystem"] is True, name
+        assert security["allowPrivilegeEscalation"] is False, name
+        assert (security["runAsUser"] == 0) == (name in ("resolve", "fetch", "prepare")), name
+
+
+@pytest.mark.parametrize("spec", [{"destination": SECRET}, EVERYTHING])
+def test_credentials_are_seen_where_the_bucket_is_reached_and_nowhere_else(spec: Body) -> None:
+    holders = {
+        name
+        for name, container in containers(made(**spec)).items()
+        if any(mount["name"] == "s3" for mount in container["volumeMounts"])
+    }
+    assert holders == {"log", "preflight", "publish"}
+
+
+def test_no_container_sees_the_api() -> None:
+    pod = made(**EVERYTHING)["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert not any("serviceAccountToken" in json.dumps(volume) for volume in pod["volumes"])
+
+
+def test_a_users_word_counts_before_the_operators() -> None:
+    job = made(**EVERYTHING)
+    assert job["spec"]["activeDeadlineSeconds"] == 90 * 60
+    resources = containers(job)["assemble"]["resources"]
+    assert resources["requests"] == {"cpu": "1", "memory": "1Gi"}
+    assert containers(job)["image"]["resources"] == {"limits": {"cpu": "2"}}
+    node = job["spec"]["template"]["spec"]["nodeSelector"]
+    assert (node["pool"], node["disk"], node["kubernetes.io/arch"]) == ("builds", "ssd", "amd64")
+
+
+def test_users_mistakes_end_the_job_and_disruptions_do_not_count() -> None:
+    job = made()["spec"]
+    assert [rule["action"] for rule in job["podFailurePolicy"]["rules"]] == ["Ignore", "FailJob"]
+    assert job["podFailurePolicy"]["rules"][1]["onExitCodes"] == {"operator": "In", "values": [2]}
+    assert job["podReplacementPolicy"] == "Failed"
+
+
+def test_a_name_of_any_length_makes_names_that_the_cluster_takes() -> None:
+    for name in ("a", "a" * 253, "v1.2." * 40 + "x"):
+        read = read_build(build(metadata={"name": name}))
+        job = build_job(read, make_plan(read, Defaults(), None), CLUSTER)
+        assert len(job["metadata"]["name"]) + len("-abcde") <= 63
+        assert all(len(value) <= 63 for value in job["metadata"]["labels"].values())
+        assert "." not in job["metadata"]["name"]
+
+
+def test_names_tell_runs_apart() -> None:
+    one = made()["metadata"]["name"]
+    assert one == made(generation=7, suspend=False)["metadata"]["name"]
+    assert one != made(build={"timeout": "2h"})["metadata"]["name"]
+    assert one != made(metadata={"uid": "another"})["metadata"]["name"]
+    asked = {"annotations": {"imagecomposer.dev/requested-at": "2026-11-25"}}
+    assert one != made(metadata=asked)["metadata"]["name"]
