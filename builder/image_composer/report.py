@@ -53,6 +53,8 @@ class Reporter:
     sink: Sink = field(default_factory=NullSink)
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds by finished stage, in order of finishing."""
+    conclusions: dict[str, str] = field(default_factory=dict)
+    """What came of each stage, in a sentence."""
     _stages: list[str] = field(default_factory=list)
 
     @contextmanager
@@ -80,6 +82,11 @@ class Reporter:
     def info(self, message: str) -> None:
         """Report something worth a line."""
         self.sink.emit(Event("info", message, stage=self._stage()))
+
+    def conclude(self, sentence: str) -> None:
+        """Report what came of the stage, for example `169 packages, 75 MB`; kept, as the pod's status shows it."""
+        self.info(sentence)
+        self.conclusions[self._stage() or ""] = sentence
 
     def warning(self, message: str) -> None:
         """Report something that the user should look at, though the build goes on."""

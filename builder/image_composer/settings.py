@@ -19,6 +19,12 @@ GIB = 1024 * MIB
 
 MIRROR_PREFIX = "IMAGE_COMPOSER_MIRROR_"
 
+FOLDER = r"([^/\x00-\x1f\x7f]+/)+"
+"""What the keys of a build's objects begin with."""
+
+ATTEMPT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}"
+"""Name of a pod, which becomes part of a key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -62,6 +68,25 @@ class Settings:
     no_proxy: str = ""
     """Hosts and domains, separated by commas, that are reached without a proxy; `*` for all. no_proxy."""
 
+    ca_file: Path | None = None
+    """Authorities (PEM) that certificates are checked against where nothing closer says so. SSL_CERT_FILE; default:
+    the public ones."""
+
+    s3_credentials: Path | None = None
+    """Folder with files AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN, as a Secret is mounted.
+    IMAGE_COMPOSER_S3_CREDENTIALS; default: where every AWS program looks (environment, ~/.aws, the pod's identity)."""
+
+    publish_patience: float = 600.0
+    """Seconds that publishing waits for a server that can't be reached, before the finished build is given up.
+    IMAGE_COMPOSER_PUBLISH_PATIENCE; an outage costs less than building again, so this is long."""
+
+    folder: str | None = None
+    """Folder of a bucket to publish to, with a slash at its end. IMAGE_COMPOSER_FOLDER; default: the one that follows
+    from the document. The operator sets it, because it knows locks and repeated builds that a document doesn't."""
+
+    attempt: str = "build"
+    """What the log of this run is called in the bucket: the pod's name. IMAGE_COMPOSER_ATTEMPT."""
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read settings from environment variables.
@@ -91,6 +116,11 @@ class Settings:
             offline=values.read("IMAGE_COMPOSER_OFFLINE", 0, 0) != 0,
             proxies=_proxies(environment),
             no_proxy=_either_case(environment, "no_proxy"),
+            ca_file=_path(environment, "SSL_CERT_FILE"),
+            s3_credentials=_path(environment, "IMAGE_COMPOSER_S3_CREDENTIALS"),
+            publish_patience=values.read("IMAGE_COMPOSER_PUBLISH_PATIENCE", int(defaults.publish_patience), 0),
+            folder=values.read_matching("IMAGE_COMPOSER_FOLDER", FOLDER, "a folder of a bucket such as a/b/1.0-0123/"),
+            attempt=values.read_matching("IMAGE_COMPOSER_ATTEMPT", ATTEMPT, "the name of a pod") or defaults.attempt,
         )
         if values.problems:
             raise SpecError(values.problems)
@@ -102,6 +132,10 @@ def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
     everything = _either_case(environment, "all_proxy")
     urls = {scheme: _either_case(environment, f"{scheme}_proxy") or everything for scheme in ("http", "https")}
     return {scheme: url if "://" in url else f"http://{url}" for scheme, url in urls.items() if url}
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    return Path(environment[name]).absolute() if environment.get(name) else None
 
 
 def _either_case(environment: Mapping[str, str], name: str) -> str:
@@ -129,6 +163,14 @@ class _Values:
         if not re.fullmatch(r"(https?|file)://[!-~]+", url):
             self._refuse(name, f"must be a URL such as https://mirror.example/debian, not {url!r}")
         return url.rstrip("/")
+
+    def read_matching(self, name: str, pattern: str, what: str) -> str | None:
+        text = self.environment.get(name, "")
+        if not text:
+            return None
+        if not re.fullmatch(pattern, text) or {".", ".."} & set(text.split("/")):
+            self._refuse(name, f"must be {what}, not {text!r}")
+        return text
 
     def _refuse(self, name: str, message: str) -> None:
         self.problems.append(Problem(name, message, "SETTINGS_INVALID"))

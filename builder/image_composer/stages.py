@@ -7,15 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from image_composer.steps.assemble import assemble_root
-from image_composer.steps.attest import attest
-from image_composer.steps.build import Build
-from image_composer.steps.fetch import fetch_packages
-from image_composer.steps.image import make_images
-from image_composer.steps.publish import publish_results
-from image_composer.steps.resolve import lock_packages
-from image_composer.steps.validate import validate
+if TYPE_CHECKING:
+    from image_composer.steps.build import Build
+
+
+def step(name: str) -> Callable[[Build], None]:
+    """Give the function of a step, which is loaded when it is called: no stage pays for what another one needs.
+
+    Args:
+        name: module below `steps` and function, for example `resolve:lock_packages`.
+    """
+    module, function = name.split(":")
+
+    def run(build: Build) -> None:
+        getattr(import_module(f"image_composer.steps.{module}"), function)(build)
+
+    return run
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +46,36 @@ class Stage:
 
 
 STAGES: Sequence[Stage] = (
-    Stage("validate", "checking the document", (), ("spec.json",), validate),
-    Stage("resolve", "resolving packages", ("spec.json",), ("lock.json",), lock_packages),
-    Stage("fetch", "fetching packages", ("lock.json",), ("packages", "fetch.json"), fetch_packages),
+    Stage("validate", "checking the document", (), ("spec.json", "destination.json"), step("validate:validate")),
+    Stage("resolve", "resolving packages", ("spec.json",), ("lock.json",), step("resolve:lock_packages")),
+    Stage("fetch", "fetching packages", ("lock.json",), ("packages", "fetch.json"), step("fetch:fetch_packages")),
     Stage(
         "assemble",
         "assembling the root",
         ("spec.json", "lock.json", "packages", "fetch.json"),
         ("root", "boot", "exchange", "assemble.json"),
-        assemble_root,
+        step("assemble:assemble_root"),
     ),
     Stage(
         "image",
         "making images",
         ("spec.json", "lock.json", "root", "boot", "exchange", "assemble.json"),
         ("parts", "images", "images.json"),
-        make_images,
+        step("image:make_images"),
     ),
     Stage(
         "attest",
         "attesting",
         ("spec.json", "lock.json", "root", "assemble.json", "images", "images.json"),
         ("evidence",),
-        attest,
+        step("attest:attest"),
     ),
     Stage(
         "publish",
         "publishing",
-        ("spec.json", "lock.json", "assemble.json", "images", "images.json", "evidence"),
-        ("result.json",),
-        publish_results,
+        ("spec.json", "destination.json", "lock.json", "assemble.json", "images", "images.json", "evidence"),
+        ("result.json", "published.json"),
+        step("publish:publish_results"),
     ),
 )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
+from image_composer.cli.secrets import HidingStream, Writable
 from image_composer.errors import ComposerError, SpecError
 from image_composer.report import Event, Sink
-from image_composer.spec.base import format_size
 
 SECONDS_BETWEEN_LINES = 5.0
 """How often a long step says how far it is where lines can't be overwritten."""
@@ -30,7 +30,7 @@ class Display(Sink, Protocol):
 class JsonDisplay:
     """One JSON object a line."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, stream: Writable, clock: Callable[[], float] = time.time) -> None:
         self._stream, self._clock, self._lock = stream, clock, threading.Lock()
 
     def emit(self, event: Event) -> None:
@@ -64,7 +64,7 @@ class JsonDisplay:
 class PlainDisplay:
     """Lines for logs and pipes."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: Writable, *, verbose: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._verbose, self._clock = stream, verbose, clock
         self._lock = threading.Lock()
         self._last_progress = clock()
@@ -143,16 +143,56 @@ class TerminalDisplay:
         self._status.stop()
 
 
+class Displays:
+    """Several displays at once."""
+
+    def __init__(self, displays: Sequence[Display]) -> None:
+        self._displays = displays
+
+    def emit(self, event: Event) -> None:
+        """Show the event everywhere."""
+        for one in self._displays:
+            one.emit(event)
+
+    def error(self, error: ComposerError) -> None:
+        """Show everywhere why it failed."""
+        for one in self._displays:
+            one.error(error)
+
+    def close(self) -> None:
+        """Close all."""
+        for one in self._displays:
+            one.close()
+
+
 @contextmanager
-def display(stream: TextIO, *, log_format: str, verbose: bool) -> Iterator[Display]:
-    """Choose how things look, by what was asked for and where the output goes."""
+def display(
+    stream: TextIO,
+    *,
+    log_format: str,
+    verbose: bool,
+    copy: Writable | None = None,
+    hide: Callable[[str], str] = str,
+) -> Iterator[Display]:
+    """Choose how things look, by what was asked for and where the output goes.
+
+    Args:
+        stream: where it goes.
+        log_format: one of `LOG_FORMATS`.
+        verbose: whether commands are shown.
+        copy: a file that plain lines go to as well.
+        hide: hides secrets in what is kept; a terminal shows people what is theirs.
+    """
     chosen: Display
+    kept = HidingStream(stream, hide)
     if log_format == "json":
-        chosen = JsonDisplay(stream)
+        chosen = JsonDisplay(kept)
     elif log_format == "plain" or not stream.isatty():
-        chosen = PlainDisplay(stream, verbose=verbose)
+        chosen = PlainDisplay(kept, verbose=verbose)
     else:
         chosen = TerminalDisplay(stream, verbose=verbose)
+    if copy is not None:
+        chosen = Displays([chosen, PlainDisplay(HidingStream(copy, hide), verbose=verbose)])
     try:
         yield chosen
     finally:
@@ -175,6 +215,8 @@ def event_text(event: Event) -> str:
 def amount(event: Event) -> str:
     """Give how far a step is, for example `12 of 160 packages`."""
     if event.unit == "bytes":
+        from image_composer.spec.base import format_size  # noqa: PLC0415 - loads what short runs don't need
+
         done, total = format_size(event.done or 0), format_size(event.total) if event.total else None
         return f"{done} of {total}" if total else done
     if event.total is None:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from image_composer.cli.render import Display, display
+from image_composer.cli.secrets import hider
+from image_composer.cli.termination import LOG_VARIABLE, Conclusion, leave_message, log_file
 from image_composer.errors import EXIT_INTERRUPTED, EXIT_OURS, ComposerError, Problem, SpecError
-from image_composer.provider import Provider, load_providers
 from image_composer.report import Reporter
 from image_composer.run import Runner
 from image_composer.settings import Settings
-from image_composer.spec.parse import MAX_BYTES
-from image_composer.steps.build import Build
-from image_composer.workspace import Workspace
+
+if TYPE_CHECKING:  # what only some commands need takes longer to load than a skipped stage may take
+    from image_composer.provider import Provider
+    from image_composer.steps.build import Build
+    from image_composer.workspace import Workspace
 
 LOG_FORMATS = ("auto", "plain", "json")
 STANDARD_INPUT = "-"
@@ -47,43 +47,69 @@ class Session:
     reporter: Reporter
     runner: Runner
     display: Display
+    conclusion: Conclusion = field(default_factory=Conclusion)
 
 
-def run_session(options: Options, body: Callable[[Session], int | None]) -> NoReturn:
+def run_session(options: Options, body: Callable[[Session], int | None], *, name: str = "image-composer") -> NoReturn:
     """Run a command's body and end the program with its status.
 
     Whatever fails ends as one screen of text and an exit status: 2 for the user's mistake, 1 for ours, 130 when
-    interrupted.
+    interrupted. In a pod it ends with a termination message, too.
+
+    Args:
+        options: what stands before the command.
+        body: what the command does.
+        name: what the termination message calls it: the stage.
     """
-    with ending_on_signals(), display(sys.stderr, log_format=options.log_format, verbose=options.verbose) as shown:
+    hide = hider(os.environ)
+    conclusion = Conclusion()
+    with ExitStack() as stack:
+        stack.enter_context(ending_on_signals())
+        copy = stack.enter_context(log_file(os.environ))
+        shown = stack.enter_context(
+            display(sys.stderr, log_format=options.log_format, verbose=options.verbose, copy=copy, hide=hide)
+        )
+        reporter = Reporter(shown)
+        if copy is None and os.environ.get(LOG_VARIABLE):
+            reporter.warning(f"can't write the log file {os.environ[LOG_VARIABLE]}")
         status: int | None
         try:
-            reporter = Reporter(shown)
-            session = Session(Settings.from_environment(os.environ), reporter, Runner(reporter), shown)
-            status = body(session)
-        except ComposerError as error:
-            shown.error(error)
-            status = error.exit_status
-        except KeyboardInterrupt:
-            shown.error(ComposerError("INTERRUPTED", "interrupted"))
-            status = EXIT_INTERRUPTED
+            settings = Settings.from_environment(os.environ)
+            status = body(Session(settings, reporter, Runner(reporter), shown, conclusion))
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more: say no more
             status = EXIT_OURS
-        except OSError as error:
-            shown.error(system_error(error))
-            status = EXIT_OURS
-        except Exception as error:  # noqa: BLE001 - the last resort, so that no traceback is all a user gets
-            if options.verbose:
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - so that no traceback is all a user gets
+            conclusion.failure, status = explained(error)
+            if options.verbose and conclusion.failure.code == INTERNAL:
+                import traceback  # noqa: PLC0415 - for the rare defect only
+
                 traceback.print_exc()
-            hint = "please report it, with the output of the same command under 'image-composer -v'"
-            shown.error(ComposerError("INTERNAL", f"a defect of ours: {type(error).__name__}: {error}", hint=hint))
-            status = EXIT_OURS
+            shown.error(conclusion.failure)
+        lost = leave_message(os.environ, name, conclusion, hide)
+        if lost:
+            reporter.warning(lost)
     if status == EXIT_INTERRUPTED:
         with suppress(OSError):
             sys.stdout.flush()
         os._exit(status)  # a thread may still be waiting for a mirror, see threads.py
     sys.exit(status or 0)
+
+
+INTERNAL = "INTERNAL"
+"""Code of our own defects."""
+
+
+def explained(error: BaseException) -> tuple[ComposerError, int]:
+    """Give the error that people read, and the exit status, for whatever ended a command."""
+    if isinstance(error, ComposerError):
+        return error, error.exit_status
+    if isinstance(error, KeyboardInterrupt):
+        return ComposerError("INTERRUPTED", "interrupted"), EXIT_INTERRUPTED
+    if isinstance(error, OSError):
+        return system_error(error), EXIT_OURS
+    hint = "please report it, with the output of the same command under 'image-composer -v'"
+    return ComposerError(INTERNAL, f"a defect of ours: {type(error).__name__}: {error}", hint=hint), EXIT_OURS
 
 
 def system_error(error: OSError) -> ComposerError:
@@ -112,6 +138,11 @@ def ending_on_signals() -> Iterator[None]:
 
 def new_build(session: Session, workspace: Workspace) -> Build:
     """Give a build in a workspace, with what is to be known of this host."""
+    from datetime import UTC, datetime  # noqa: PLC0415 - see above
+
+    from image_composer.provider import load_providers  # noqa: PLC0415 - see above
+    from image_composer.steps.build import Build  # noqa: PLC0415 - see above
+
     providers = load_providers()
     return Build(
         workspace=workspace,
@@ -137,6 +168,8 @@ def read_input(path: Path) -> bytes:
     Raises:
         SpecError: SPEC_UNREADABLE.
     """
+    from image_composer.spec.parse import MAX_BYTES  # noqa: PLC0415 - see above
+
     try:
         if str(path) == STANDARD_INPUT:
             return sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -148,6 +181,8 @@ def read_input(path: Path) -> bytes:
 
 def read_os_release() -> dict[str, str]:
     """Give the host's os-release; nothing when it has none."""
+    import platform  # noqa: PLC0415 - see above
+
     try:
         return platform.freedesktop_os_release()
     except OSError:

@@ -75,6 +75,9 @@ class PublishedResult(MessageModel):
     result: str
     """Name of result.json below the folder."""
 
+    result_sha256: str | None = None
+    """Digest of result.json."""
+
     artifacts: list[PublishedArtifact] = Field(default_factory=list)
     documents: list[PublishedDocument] = Field(default_factory=list)
     spec_digest: str

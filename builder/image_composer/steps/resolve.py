@@ -49,7 +49,7 @@ def lock_packages(build: Build) -> None:
         )
     build.workspace.write(build.workspace.lock, lock)
     size = sum(package.size for package in lock.packages)
-    build.reporter.info(f"{len(lock.packages)} packages, {size / 1e6:.0f} MB")
+    build.reporter.conclude(f"{len(lock.packages)} packages, {size / 1e6:.0f} MB")
 
 
 def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts) -> PackageQuery:
