@@ -12,10 +12,13 @@ from pydantic import BaseModel, ValidationError
 from image_composer.digest import pretty_json
 from image_composer.errors import ComposerError
 from image_composer.spec.base import SpecModel
+from image_composer.spec.destination import S3Destination
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.location import image_digest
 
 Model = TypeVar("Model", bound=BaseModel)
+
+PUBLISHED_FILE = "published.json"
 
 
 class NormalisedSpec(SpecModel):
@@ -33,6 +36,18 @@ class NormalisedSpec(SpecModel):
     def field(self, name: str) -> str:
         """Give the path of a field in the user's document."""
         return f"{self.path}.{name}" if self.path else name
+
+
+class PublishPlace(SpecModel):
+    """destination.json: where in a bucket the results go; written when the document names one."""
+
+    s3: S3Destination
+    namespace: str
+    name: str
+    """Of the ImageBuild."""
+
+    folder: str | None = None
+    """Beginning of the keys, with a slash at its end; unknown while the image's spec is wrong."""
 
 
 class FetchedPackages(SpecModel):
@@ -85,6 +100,16 @@ class Workspace:
     def spec(self) -> Path:
         """The normalised spec."""
         return self.folder / "spec.json"
+
+    @property
+    def destination(self) -> Path:
+        """Where in a bucket the results go."""
+        return self.folder / "destination.json"
+
+    @property
+    def published(self) -> Path:
+        """What lies there: written by `publish`, or before the build when there is nothing left to build."""
+        return self.folder / PUBLISHED_FILE
 
     @property
     def lock(self) -> Path:

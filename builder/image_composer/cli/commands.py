@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -15,46 +15,68 @@ from image_composer.cli.session import Options, Session, new_build, run_session,
 from image_composer.cli.workspaces import opened_workspace
 from image_composer.digest import pretty_json
 from image_composer.errors import Problem, SpecError
-from image_composer.evidence.result import RESULT_FILE, BuildResult
+from image_composer.pod.message import PublishedResult
 from image_composer.provider import load_providers
 from image_composer.repository.lock import read_lock
 from image_composer.spec.base import format_size
 from image_composer.spec.reference import reference_markdown
 from image_composer.spec.schema import image_schema
-from image_composer.stages import STAGES, run_stage, run_stages
+from image_composer.stages import run_stages
+from image_composer.steps.build import Build
+from image_composer.steps.preflight import preflight
 from image_composer.store.content import ContentStore, Trimmed
+from image_composer.workspace import PublishPlace
+
+OUTPUT = Path("out")
+"""Folder to publish to when neither the command line nor the document says where."""
 
 
-def build(options: Options, document: Path, output: Path, lock: Path | None, workspace: Path | None) -> NoReturn:
+def build(options: Options, document: Path, output: Path | None, lock: Path | None, workspace: Path | None) -> NoReturn:
     """Run all stages."""
 
     def body(session: Session) -> None:
         with opened_workspace(workspace, session.settings.cache_dir) as opened:
             started = with_document(new_build(session, opened), document)
-            current = replace(started, destination=output, given_lock=lock)
-            run_stages(current, last="fetch")
-            if workspace is None:
-                use_memory(opened, current.lock, session.reporter)
-            run_stages(current, first="assemble")
-            current.store.trim()
+            current = replace(
+                started, destination=output, default_destination=OUTPUT, given_lock=lock, needs_named_lock=True
+            )
+            run_stages(current, last="validate")
+            published = preflight(current) if isinstance(current.place, PublishPlace) else None
+            if published is None:
+                build_and_publish(session, current, in_memory=workspace is None)
+                published = opened.read(opened.published, PublishedResult)
+            text = summary(current, published, session.reporter.timings)
         session.display.close()
-        click.echo(summary(BuildResult.model_validate_json((output / RESULT_FILE).read_bytes()), output))
+        session.conclusion.result = published
+        click.echo(text)
 
-    run_session(options, body)
+    run_session(options, body, name="build")
 
 
-def summary(result: BuildResult, output: Path) -> str:
+def build_and_publish(session: Session, current: Build, *, in_memory: bool) -> None:
+    """Run the stages after the first."""
+    run_stages(current, first="resolve", last="fetch")
+    if in_memory:
+        use_memory(current.workspace, current.lock, session.reporter)
+    run_stages(current, first="assemble")
+    current.store.trim()
+
+
+def summary(current: Build, published: PublishedResult, timings: Mapping[str, float]) -> str:
     """Give what a user wants to see at the end of a build."""
-    lines = [f"{result.name} {result.version}: {result.package_count} packages, kernel {result.kernel_version}"]
+    place, image = current.place, current.spec.image
+    base = f"{place}/" if isinstance(place, Path) else published.folder
+    lines = [f"{image.name} {image.version}: {published.package_count} packages, kernel {published.kernel_version}"]
     lines += [
-        f"  {output / artifact.file}  {format_size(artifact.size)}  sha256:{artifact.sha256[:16]}..."
-        for artifact in result.artifacts
+        f"  {base}{artifact.file}  {format_size(artifact.size)}  sha256:{artifact.sha256[:16]}..."
+        for artifact in published.artifacts
     ]
-    lines += [f"  {output / document.file}" for document in result.documents]
-    lines += [f"  {output / RESULT_FILE}", f"in {sum(result.timings.values()):.1f} s"]
-    raw = next((artifact for artifact in result.artifacts if artifact.compression == "none"), None)
-    if raw is not None:
-        lines.append(f"Start it with: image-composer boot {output / raw.file}")
+    lines += [f"  {base}{document.file}" for document in published.documents]
+    lines += [f"  {base}{published.result}"]
+    lines += ["published before; nothing was built" if published.reused else f"in {sum(timings.values()):.1f} s"]
+    raw = next((artifact for artifact in published.artifacts if artifact.compression == "none"), None)
+    if raw is not None and isinstance(place, Path):
+        lines.append(f"Start it with: image-composer boot {place / raw.file}")
     return "\n".join(lines)
 
 
@@ -209,21 +231,6 @@ def doctor(options: Options) -> NoReturn:
         found = checking.checks(host)
         click.echo(checking.render(found))
         return 0 if checking.can_build(found) else 1
-
-    run_session(options, body)
-
-
-def run_one_stage(
-    options: Options, name: str, *, workspace: Path, document: Path | None, output: Path | None, lock: Path | None
-) -> NoReturn:
-    """Run a stage in a workspace that stays."""
-
-    def body(session: Session) -> None:
-        with opened_workspace(workspace, session.settings.cache_dir) as opened:
-            current = replace(new_build(session, opened), destination=output, given_lock=lock)
-            if document is not None:
-                current = with_document(current, document)
-            run_stage(current, next(stage for stage in STAGES if stage.name == name))
 
     run_session(options, body)
 

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from image_composer import __version__
-from image_composer.cli import commands
+from image_composer.cli import pod as pod_commands
+from image_composer.cli import stage as stage_command
 from image_composer.cli.session import LOG_FORMATS, Options
 from image_composer.stages import STAGES
+
+if TYPE_CHECKING:
+    from image_composer.cli import commands
+else:
+
+    class _Commands:
+        """The module `commands`, loaded when it is used: a stage without work to do ends before that."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(import_module("image_composer.cli.commands"), name)
+
+    commands = _Commands()
 
 DOCUMENT = click.argument("document", type=click.Path(path_type=Path, allow_dash=True))
 FILE_OPTION = click.option(
@@ -31,6 +46,10 @@ WORKSPACE_OPTION = click.option(
     "--workspace",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder to work in, kept afterwards. [default: one in the cache, removed afterwards]",
+)
+
+POD_WORKSPACE_OPTION = click.option(
+    "--workspace", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder that the pod works in."
 )
 
 
@@ -59,14 +78,12 @@ def cli(context: click.Context, *, verbose: bool, log_format: str) -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("out"),
-    show_default=True,
-    help="Folder to publish to; replaced as a whole.",
+    help="Folder to publish to, replaced as a whole. [default: the document's destination, else 'out']",
 )
 @LOCK_OPTION
 @WORKSPACE_OPTION
 @click.pass_obj
-def build(options: Options, document: Path, output: Path, lock: Path | None, workspace: Path | None) -> None:
+def build(options: Options, document: Path, output: Path | None, lock: Path | None, workspace: Path | None) -> None:
     """Compose an image and publish it with its SBOM, lock and checksums."""
     commands.build(options, document, output, lock, workspace)
 
@@ -177,7 +194,12 @@ def doctor(options: Options) -> None:
 @click.argument("name", type=click.Choice([stage.name for stage in STAGES]))
 @click.option("--workspace", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to work in.")
 @click.option("-f", "--file", "document", type=click.Path(path_type=Path, allow_dash=True), help="For validate.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="For publish.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="For publish: a folder instead of the document's destination.",
+)
 @LOCK_OPTION
 @click.pass_obj
 def stage(
@@ -186,9 +208,38 @@ def stage(
     """Run one stage by itself in a workspace, as a builder pod does."""
     if name == "validate" and document is None:
         raise click.UsageError("the stage validate needs --file")
-    if name == "publish" and output is None:
-        raise click.UsageError("the stage publish needs --output")
-    commands.run_one_stage(options, name, workspace=workspace, document=document, output=output, lock=lock)
+    stage_command.run_one_stage(options, name, workspace=workspace, document=document, output=output, lock=lock)
+
+
+@cli.group()
+def pod() -> None:
+    """Run what the operator's builder pods run beside the stages."""
+
+
+@pod.command("preflight")
+@POD_WORKSPACE_OPTION
+@click.pass_obj
+def pod_preflight(options: Options, workspace: Path) -> None:
+    """See that the bucket can be published to, and skip the stages where that has been done already."""
+    pod_commands.preflight(options, workspace=workspace)
+
+
+@pod.command("log")
+@POD_WORKSPACE_OPTION
+@click.pass_obj
+def pod_log(options: Options, workspace: Path) -> None:
+    """Wait for SIGTERM, then upload the log of the pod's containers; never fails."""
+    pod_commands.log(options, workspace=workspace)
+
+
+@pod.command("clean")
+@click.option(
+    "--document", required=True, type=click.Path(path_type=Path), help="ImageBuild; its name and destination count."
+)
+@click.pass_obj
+def pod_clean(options: Options, document: Path) -> None:
+    """Remove everything that an ImageBuild has published, and its unfinished uploads."""
+    pod_commands.clean(options, document)
 
 
 @cli.command()

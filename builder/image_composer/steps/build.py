@@ -18,7 +18,7 @@ from image_composer.settings import Settings
 from image_composer.spec.image import Partition
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader
-from image_composer.workspace import NormalisedSpec, Workspace
+from image_composer.workspace import NormalisedSpec, PublishPlace, Workspace
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,28 @@ class Build:
     given_lock: Path | None = None
     """A lock to build exactly, instead of resolving."""
 
+    needs_named_lock: bool = False
+    """Whether a document that names a lock in the cluster must come with it: the build is for real, and nobody here
+    can ask the cluster."""
+
     destination: Path | None = None
-    """Folder to publish to."""
+    """Folder to publish to, whatever the document says."""
+
+    default_destination: Path | None = None
+    """Folder to publish to when the document names no place."""
 
     @cached_property
     def spec(self) -> NormalisedSpec:
         """The spec, once validated."""
         return self.workspace.read(self.workspace.spec, NormalisedSpec)
+
+    @property
+    def place(self) -> PublishPlace | Path | None:
+        """Where the results go, once validated: into a bucket or a folder."""
+        if self.destination is None and self.workspace.destination.exists():
+            place = self.workspace.read(self.workspace.destination, PublishPlace)
+            return place.model_copy(update={"folder": self.settings.folder or place.folder})
+        return self.destination or self.default_destination
 
     @cached_property
     def target(self) -> tuple[Provider, Manifest, ArchitectureFacts]:

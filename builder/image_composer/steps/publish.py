@@ -8,41 +8,97 @@ from typing import Literal
 
 from image_composer import __version__
 from image_composer.digest import file_sha256, pretty_json
-from image_composer.errors import ComposerError
+from image_composer.errors import DestinationError
 from image_composer.evidence.result import RESULT_FILE, Artifact, BuildResult, Document
-from image_composer.publish.directory import publish
+from image_composer.pod.message import PublishedResult
+from image_composer.publish import directory
+from image_composer.publish.published import published_result
+from image_composer.spec.base import format_size
+from image_composer.spec.location import object_uri
 from image_composer.steps.attest import CHECKSUMS, LOCK_SUFFIX, SBOM_SUFFIX
 from image_composer.steps.build import Build
-from image_composer.workspace import AssembledRoot, FinishedImages
+from image_composer.workspace import AssembledRoot, FinishedImages, PublishPlace
 
 Kind = Literal["sbom", "lock", "checksums"]
 KINDS: tuple[tuple[str, Kind], ...] = ((SBOM_SUFFIX, "sbom"), (LOCK_SUFFIX, "lock"), (CHECKSUMS, "checksums"))
 
 
 def publish_results(build: Build) -> None:
-    """Publish to the build's destination folder.
+    """Publish to the build's destination, and write down what lies there.
 
     Raises:
-        PublishError: nothing has changed at the destination then.
+        PublishError: a folder is as it was then, and a bucket has no result.json.
     """
-    if build.destination is None:
-        raise ComposerError("PUBLISH_NO_DESTINATION", "there is no folder to publish to", hint="give --output")
+    place = build.place
+    if place is None:
+        raise no_destination()
     workspace = build.workspace
     finished = workspace.read(workspace.finished, FinishedImages)
     files = {name: workspace.images / name for name in finished.files}
     files |= {path.name: path for path in sorted(workspace.evidence.iterdir())}
+    digests = evidence_digests(workspace.evidence)
+    account = build_result(build, finished, files, digests)
     result = workspace.folder / RESULT_FILE
-    text = pretty_json(build_result(build, finished, files).model_dump(mode="json", by_alias=True))
-    workspace.write_text(result, text)
-    publish({**files, RESULT_FILE: result}, build.destination)
+    workspace.write_text(result, pretty_json(account.model_dump(mode="json", by_alias=True)))
+    if isinstance(place, Path):
+        directory.publish({**files, RESULT_FILE: result}, place)
+        uri = f"{place.resolve().as_uri()}/"
+        published = published_result(account, uri, file_sha256(result), reused=False)
+    else:
+        published = publish_to_bucket(build, place, files, digests, result)
+    workspace.write(workspace.published, published)
 
 
-def build_result(build: Build, finished: FinishedImages, files: dict[str, Path]) -> BuildResult:
+def publish_to_bucket(
+    build: Build, place: PublishPlace, files: dict[str, Path], digests: dict[str, str], result: Path
+) -> PublishedResult:
+    """Publish to a bucket, and give what lies there."""
+    from image_composer.publish import s3  # noqa: PLC0415 - boto3 takes long to load; folders don't need it
+
+    folder = folder_in_bucket(place)
+    local = {name: s3.LocalFile(path, digests[name]) for name, path in files.items()}
+    standing = s3.publish(local, result, place.s3, folder, settings=build.settings, reporter=build.reporter)
+    uri = object_uri(place.s3, folder)
+    if standing.is_ours:
+        size = sum(file.size for file in local.values())
+        build.reporter.conclude(f"{len(local) + 1} files, {format_size(size)}, verified in {uri}")
+    else:
+        build.reporter.conclude(f"somebody else has published to {uri} meanwhile; theirs counts")
+    return published_result(standing.result, uri, standing.sha256, reused=not standing.is_ours)
+
+
+def folder_in_bucket(place: PublishPlace) -> str:
+    """Give the folder of a place in a bucket.
+
+    Raises:
+        PublishError: PUBLISH_NO_DESTINATION.
+    """
+    if place.folder is None:
+        raise no_destination()
+    return place.folder
+
+
+def no_destination() -> DestinationError:
+    """Give the error of a build that has no place to publish to."""
+    return DestinationError(
+        "PUBLISH_NO_DESTINATION",
+        "there is no place to publish to",
+        hint="give --output, or a destination in the document to the stage validate",
+    )
+
+
+def evidence_digests(evidence: Path) -> dict[str, str]:
+    """Give the digests of all published files but result.json, as the evidence says them."""
+    sums = evidence / CHECKSUMS
+    return {**read_checksums(sums.read_text()), CHECKSUMS: file_sha256(sums)}
+
+
+def build_result(
+    build: Build, finished: FinishedImages, files: dict[str, Path], digests: dict[str, str]
+) -> BuildResult:
     """Give the account of a build."""
     workspace, spec = build.workspace, build.spec.image
     assembled = workspace.read(workspace.assembled, AssembledRoot)
-    sums = workspace.evidence / CHECKSUMS
-    digests = {**read_checksums(sums.read_text()), CHECKSUMS: file_sha256(sums)}
     elapsed = timedelta(seconds=sum(build.reporter.timings.values()))
     return BuildResult(
         name=spec.name,

@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
+from image_composer.digest import file_sha256
 from image_composer.errors import Problem, SpecError
 from image_composer.provider import find_manifest
 from image_composer.publish.directory import check_destination
-from image_composer.spec.document import HINT, read_document
+from image_composer.spec.document import HINT, Document, Placement, read_document, read_placement
+from image_composer.spec.location import content_digest, folder_key
 from image_composer.spec.rules import target_problems
 from image_composer.steps.build import Build
-from image_composer.workspace import NormalisedSpec
+from image_composer.workspace import NormalisedSpec, PublishPlace
 
 
 def validate(build: Build) -> None:
-    """Check the document and write the normalised spec.
+    """Check the document and write the normalised spec, and where its results go.
 
     Raises:
         SpecError: with every problem.
         PublishError: what comes out could not be published.
     """
-    spec = check_document(build, build.document or b"")
-    if build.destination is not None:
-        check_destination(build.destination)
-    build.workspace.write(build.workspace.spec, spec)
+    workspace, content = build.workspace, build.document or b""
+    for former in (workspace.spec, workspace.destination, workspace.published):
+        former.unlink(missing_ok=True)
+    if build.destination is None:
+        with suppress(SpecError):  # it is told with everything else, below
+            # Before the rest is looked at: the log of a build whose image is wrong is wanted there as well.
+            placement = read_placement(content, build.document_name)
+            if placement is not None:
+                write_place(build, placement)
+    document, spec = check_document(build, content)
+    if build.destination is None and document.request.destination is not None:
+        placement = Placement(document.request.destination.s3, document.namespace, document.name)
+        write_place(build, placement, folder_of(build, document, placement))
+    place = build.place
+    if isinstance(place, Path):
+        check_destination(place)
+    workspace.write(workspace.spec, spec)
 
 
-def check_document(build: Build, content: bytes) -> NormalisedSpec:
-    """Give the spec of a document that is right in itself and that its distribution can carry out.
+def write_place(build: Build, placement: Placement, folder: str | None = None) -> None:
+    """Write where in a bucket the results go."""
+    place = PublishPlace(s3=placement.s3, namespace=placement.namespace, name=placement.name, folder=folder)
+    build.workspace.write(build.workspace.destination, place)
+
+
+def check_document(build: Build, content: bytes) -> tuple[Document, NormalisedSpec]:
+    """Give a document that is right in itself and that its distribution can carry out, and its spec.
 
     Raises:
         SpecError: with every problem.
@@ -39,4 +63,35 @@ def check_document(build: Build, content: bytes) -> NormalisedSpec:
     ]
     if problems:
         raise SpecError(problems, hint=HINT)
-    return NormalisedSpec(path=document.prefix, image=document.spec)
+    named_lock(build, document)
+    return document, NormalisedSpec(path=document.prefix, image=document.spec)
+
+
+def named_lock(build: Build, document: Document) -> None:
+    """See to it that a lock named in the document is not silently passed over.
+
+    Raises:
+        SpecError: SPEC_LOCK_ELSEWHERE.
+    """
+    lock = document.request.lock_ref
+    if lock is None or build.given_lock is not None or not build.needs_named_lock:
+        return
+    message = f"names the ConfigMap {lock.name}, which only a cluster can read; packages would be resolved anew"
+    key = lock.key.replace(".", "\\.")
+    raise SpecError(
+        [Problem("spec.lockRef", message, "SPEC_LOCK_ELSEWHERE")],
+        hint=f"fetch it ('kubectl get configmap {lock.name} -o jsonpath=\"{{.data.{key}}}\" > lock.json') and give"
+        " --lock lock.json, or take lockRef out",
+    )
+
+
+def folder_of(build: Build, document: Document, placement: Placement) -> str:
+    """Give where in its bucket the results of a document lie."""
+    lock = build.given_lock
+    digest = content_digest(
+        document.spec,
+        file_sha256(lock) if lock is not None and lock.is_file() else None,
+        build.started_at.isoformat() if document.request.build.force else None,
+    )
+    version = document.spec.version
+    return folder_key(placement.s3, placement.namespace, placement.name, version=version, digest=digest)

@@ -327,7 +327,7 @@ def test_the_doctor_lists_what_it_looked_for(cache: Path) -> None:
     ("words", "message"),
     [
         (("stage", "validate"), "the stage validate needs --file"),
-        (("stage", "publish"), "the stage publish needs --output"),
+        (("stage", "publish"), "there is no place to publish to"),
     ],
 )
 def test_stages_say_what_they_need(cache: Path, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
