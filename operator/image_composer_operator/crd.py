@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -33,10 +33,10 @@ class ImageBuild(SpecModel):
     Apply one, watch `kubectl get ib`, and find the image where its status says.
     """
 
-    api_version: Literal["imagecomposer.dev/v1alpha1"]
+    api_version: str
     """Version of this schema, imagecomposer.dev/v1alpha1."""
 
-    kind: Literal["ImageBuild"]
+    kind: str
     """Kind of the object, ImageBuild."""
 
     metadata: dict[str, Any]
