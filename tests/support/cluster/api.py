@@ -41,7 +41,7 @@ class Kubectl:
             ToolError: it failed; the error says what it said.
         """
         stdin = input.encode() if isinstance(input, str) else input
-        cache = self.kubeconfig.parent / "kubectl-cache"
-        words = [self.program, "--kubeconfig", self.kubeconfig, "--cache-dir", cache, *args]
-        done = Runner().run(words, stdin=stdin, timeout=KUBECTL_SECONDS)
+        words = [self.program, "--kubeconfig", self.kubeconfig, *args]
+        # It keeps what it learns of an API server in its home.
+        done = Runner().run(words, stdin=stdin, env={"HOME": str(self.kubeconfig.parent)}, timeout=KUBECTL_SECONDS)
         return done.stdout.decode()

@@ -97,7 +97,7 @@ def _named(environment: Mapping[str, str], folder: Path) -> NamedCluster:
     kubectl = _kubectl()
     env = {name: environment[name] for name in ("KUBECONFIG", "HOME") if name in environment}
     config = ("--minify", "--flatten", "--raw", "-o", "json")
-    text = Runner().run([kubectl, "config", "view", *config], env=env).stdout
+    text = Runner().run([kubectl, "--cache-dir", folder / "cache", "config", "view", *config], env=env).stdout
     current = json.loads(text).get("current-context")
     if current != environment[CONTEXT]:
         raise ClusterError(
