@@ -65,8 +65,7 @@ cluster-down: setup-test ## End that cluster
 generate: setup-test ## Write anew what is made of the models: the CRD, the spec's reference and its JSON Schema
 	$(VENV)/bin/image-composer schema >docs/schema/image.schema.json
 	$(VENV)/bin/image-composer schema --markdown >docs/spec.md
-	$(VENV)/bin/python -c 'from image_composer_operator.crd import render_crd; print(render_crd(), end="")' \
-		>crds/imagebuilds.yaml
+	$(VENV)/bin/image-composer-operator crd >crds/imagebuilds.yaml
 	cp crds/imagebuilds.yaml charts/image-composer/files/imagebuilds.yaml
 
 lint: setup-test ## Check style, types and the layers of the architecture
