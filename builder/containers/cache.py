@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ class LayerCache:
     folder: Path
 
     @classmethod
-    def of(cls, environment: os._Environ[str] | dict[str, str]) -> LayerCache:
+    def of(cls, environment: Mapping[str, str]) -> LayerCache:
         """Give this user's, beside the other things that developing the project needs."""
         home = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME", "/root")) / ".cache")
         return cls(Path(home) / "image-composer-dev" / "containers")
@@ -65,6 +65,9 @@ class LayerCache:
         for facts in used[KEPT:]:
             facts.unlink(missing_ok=True)
             facts.with_suffix(".tar").unlink(missing_ok=True)
+        for path in self.folder.glob("*.part"):
+            if time.time() - path.stat().st_mtime > LOCK_SECONDS:
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def _claimed(self, key: str) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from containers.archive import Archive, ImageConfig, write_archive
 from containers.cache import LayerCache
 from containers.debian import DebianLayer
 from containers.layer import Layer
-from containers.python import PythonLayers, wheel_digest
+from containers.python import PythonLayers, check_interpreter, wheel_digest
 from containers.recipes import ENVIRONMENT, PYTHON, SETUP, UNPRIVILEGED, Recipe
 from image_composer import __version__
 from image_composer.cli.session import Session
@@ -41,8 +42,8 @@ class ImageMaker:
         Raises:
             ComposerError: it can't be made.
         """
+        check_interpreter(f"{sys.version_info.major}.{sys.version_info.minor}")
         python = PythonLayers(self.session.runner)
-        python.check_interpreter()
         debian = DebianLayer(self.session, recipe, ARCHITECTURE)
         lock = self._lock(recipe, debian)
         layers = [self._base(recipe, debian, lock), self._packages(recipe, python), self._project(recipe, python)]

@@ -54,20 +54,6 @@ class PythonLayers:
 
     runner: Runner
 
-    def check_interpreter(self) -> None:
-        """See that what is compiled here runs in the images.
-
-        Raises:
-            ComposerError: CONTAINER_PYTHON.
-        """
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        if version != PYTHON:
-            raise ComposerError(
-                "CONTAINER_PYTHON",
-                f"the images hold Python {PYTHON}, and the packages for it can't be made with Python {version}",
-                hint=f"make PYTHON=/path/to/python{PYTHON} containers",
-            )
-
     def solv_wheel(self) -> Path:
         """Give the wheel of the solver's bindings, built when this machine has none yet."""
         script = SETUP / "solv.sh"
@@ -130,6 +116,20 @@ class PythonLayers:
 
     def _write(self, tree: Path, path: Path, comment: str) -> Layer:
         return write_layer(tree, path, epoch=EARLIEST, comment=comment, tools=self.runner)
+
+
+def check_interpreter(version: str) -> None:
+    """See that what an interpreter of this version compiles runs in the images.
+
+    Raises:
+        ComposerError: CONTAINER_PYTHON.
+    """
+    if version != PYTHON:
+        raise ComposerError(
+            "CONTAINER_PYTHON",
+            f"the images hold Python {PYTHON}, and packages for it can't be made with Python {version}",
+            hint=f"make PYTHON=/path/to/python{PYTHON} containers",
+        )
 
 
 def unpack_wheel(wheel: Path, site: Path, left_out: Collection[str] = ()) -> None:

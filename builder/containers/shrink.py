@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import glob
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -19,8 +20,8 @@ from image_composer.root.sandbox import Sandbox
 
 ADMIN = "/var/lib/dpkg"
 STATUS = f"{ADMIN}/status"
-MERGED = ("/bin", "/sbin", "/lib")
-"""Folders that are links into /usr, below which packages of Debian 12 still bring files; /lib64 is one of libc's."""
+MERGED = re.compile(r"/(bin|sbin|lib|lib64)(/|$)")
+"""Folders that are links into /usr, and below which packages of Debian 12 still bring files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def files_to_remove(lists: Mapping[str, Sequence[str]], kept: Collection[str]) -
 def real(path: str) -> str:
     """Give where a path of dpkg's lists leads, which are older than the merge of / and /usr."""
     path = "/" if path == "/." else path
-    return f"/usr{path}" if path.startswith(tuple(f"{folder}/" for folder in MERGED)) else path
+    return f"/usr{path}" if MERGED.match(path) else path
 
 
 def status_of(status: str, kept: Collection[str]) -> str:
