@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from image_composer.run import BASE_ENVIRONMENT
+from image_composer.errors import ToolError
+from image_composer.run import BASE_ENVIRONMENT, Runner
 
 PROJECT = Path(__file__).parents[3]
 BUILD = PROJECT / "tests/cluster/tools/build.sh"
+
+GO = (1, 26)
+"""The oldest Go that builds all of them, as their go.mod files say."""
+
+GO_NAME = f"Go {GO[0]}.{GO[1]}"
 
 CLUSTER = ("pause", "kubernetes")
 """Groups of programs that a cluster needs."""
@@ -57,8 +64,13 @@ def build(*groups: str, said: int | None = subprocess.PIPE) -> Path:
 
 def missing_for_building() -> str | None:
     """Say why the programs can't be built, and what to do about it; None when they can."""
-    if shutil.which("go") is None:
-        return "the test cluster's programs are built with Go, which is not on PATH: install Go 1.26 or newer"
+    go = shutil.which("go")
+    found = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout if go else ""
+    version = re.match(r"go(\d+)\.(\d+)", found)
+    if version is None:
+        return f"the test cluster's programs are built with Go, which is not on PATH: install {GO_NAME} or newer"
+    if (int(version[1]), int(version[2])) < GO:
+        return f"the test cluster's programs need {GO_NAME} or newer; {go} is {found.strip()}"
     return None
 
 
@@ -71,7 +83,18 @@ def missing_for_cluster() -> str | None:
     """Say why there can be no local cluster on this machine, and what to do about it; None when there can be one."""
     if os.geteuid() != 0:
         return "the local cluster needs root: run the tests as root, or name a cluster (docs/development.md)"
-    return missing_for_building() or _missing(PACKAGES)
+    return missing_for_building() or _missing(PACKAGES) or _missing_rights()
+
+
+def _missing_rights() -> str | None:
+    """Say what even root may not do here, in a container for example."""
+    try:
+        Runner().run(["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "true"])
+    except ToolError as error:
+        return f"the local cluster needs namespaces, which this machine refuses: {error.message}"
+    if not os.access("/sys/fs/cgroup", os.W_OK) or os.statvfs("/sys/fs/cgroup").f_flag & os.ST_RDONLY:
+        return "the local cluster needs control groups: /sys/fs/cgroup is read-only here"
+    return None
 
 
 def _missing(programs: Iterable[str]) -> str | None:
