@@ -47,7 +47,7 @@ containers: setup ## Make the container images of builder and operator into out/
 cluster-tools-beside: setup-test
 	@builder/setup/host.sh cluster
 	@mkdir -p .cache/tools
-	@nice -n 19 $(CLUSTER_TOOLS) </dev/null >.cache/tools/build.log 2>&1 &
+	@nice -n 10 $(CLUSTER_TOOLS) </dev/null >.cache/tools/build.log 2>&1 &
 
 test: cluster-tools-beside lint ## Run every check and every test
 	$(PYTEST)
