@@ -95,6 +95,7 @@ PASSING = frozenset(
 """Codes of a server that can't now."""
 
 CONNECTION_ERRORS = (
+    boto.ConnectionError,
     boto.HTTPClientError,
     boto.ResponseStreamingError,
     boto.IncompleteReadError,

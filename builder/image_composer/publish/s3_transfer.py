@@ -67,15 +67,20 @@ class Uploads:
         begin = partial(folder.client.create_multipart_upload, Bucket=folder.bucket, Key=key, **described(name, sha256))
         upload = folder.patience.ask(begin, attempt)["UploadId"]
         self._unfinished[upload] = key
-        tags = self._send_parts(name, path, upload)
-        parts: Any = {"Parts": [{"ETag": tag, "PartNumber": number} for number, tag in enumerate(tags, 1)]}
+        try:
+            tags = self._send_parts(name, path, upload)
+            parts: Any = {"Parts": [{"ETag": tag, "PartNumber": number} for number, tag in enumerate(tags, 1)]}
 
-        def complete(condition: Mapping[str, Any]) -> str:
-            return folder.client.complete_multipart_upload(
-                Bucket=folder.bucket, Key=key, UploadId=upload, MultipartUpload=parts, **condition
-            )["ETag"]
+            def complete(condition: Mapping[str, Any]) -> str:
+                return folder.client.complete_multipart_upload(
+                    Bucket=folder.bucket, Key=key, UploadId=upload, MultipartUpload=parts, **condition
+                )["ETag"]
 
-        tag = folder.conditionally(complete, there, attempt, GONE)
+            tag = folder.conditionally(complete, there, attempt, GONE)
+        except ClientError:
+            folder.abort(key, upload)
+            del self._unfinished[upload]
+            raise
         del self._unfinished[upload]
         return tag
 
