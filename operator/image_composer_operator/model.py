@@ -167,4 +167,4 @@ def _fields(model: BaseModel) -> dict[str, Any]:
 
 
 def _json(model: BaseModel) -> Any:
-    return model.model_dump(mode="json", exclude_unset=True)
+    return model.model_dump(mode="json", exclude_defaults=True)
