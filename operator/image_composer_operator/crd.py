@@ -49,6 +49,22 @@ class ImageBuild(SpecModel):
     """What became of it, written by the operator."""
 
 
+UNSEEN = {
+    "observedGeneration": 0,
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "Unknown",
+            "reason": "Queued",
+            "message": "waiting for the operator",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+            "observedGeneration": 0,
+        }
+    ],
+}
+"""Status of an ImageBuild that no operator has seen: without one, kstatus takes it for finished."""
+
+
 def render_crd() -> str:
     """Give the CustomResourceDefinition as YAML."""
     return HEADER + yaml.safe_dump(crd(), sort_keys=False, width=120, allow_unicode=True)
@@ -93,4 +109,5 @@ def schema() -> dict[str, Any]:
     """Give the structural schema of an ImageBuild."""
     whole = structural(ImageBuild, {**SPEC, **STATUS})
     whole["properties"]["metadata"] = {"type": "object"}  # the API server allows no more: it has its own
+    whole["properties"]["status"]["default"] = UNSEEN
     return whole | {"required": ["spec"]}

@@ -26,7 +26,7 @@ from image_composer_operator.deletion import decide_deletion
 from image_composer_operator.model import Plan
 from image_composer_operator.names import NAMESPACE_ALLOWED, NAMESPACE_LABEL
 from image_composer_operator.observe import Job
-from image_composer_operator.progress import new_run, observed
+from image_composer_operator.progress import interrupted, new_run, observed
 from image_composer_operator.running import VALID, decide_job, success_text
 from image_composer_operator.status import BuildStatus, ConditionType, Reason
 
@@ -137,6 +137,7 @@ def _halted(view: View, plan: Plan, status: BuildStatus, current: Job | None) ->
     if current is not None:
         pods = [pod for pod in view.pods if pod.job == current.name]
         status = observed(status, current, pods)
+    status = interrupted(status, view.now)
     ended = end_all([current] if current else [])
     return Decision(standing_status(view, status, standing, VALID), ended)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -96,8 +96,16 @@ def read_build(body: Body) -> ImageBuild:
     )
 
 
-def make_plan(build: ImageBuild, defaults: Defaults, lock_sha256: str | None) -> Plan:
+def make_plan(
+    build: ImageBuild, defaults: Defaults, lock_sha256: str | None, allowed_host_paths: Sequence[str] = ()
+) -> Plan:
     """Work out what an ImageBuild asks for.
+
+    Args:
+        build: the ImageBuild.
+        defaults: what counts where it says nothing.
+        lock_sha256: digest of the lock that it refers to.
+        allowed_host_paths: folders of nodes that users may write to.
 
     Raises:
         SpecError: with everything that is wrong with its spec.
@@ -109,6 +117,7 @@ def make_plan(build: ImageBuild, defaults: Defaults, lock_sha256: str | None) ->
         hint = "set it, or let the operator have a default (the chart's settings.defaults.destination)"
         missing = Problem("spec.destination", "is missing, and this operator has no default", "SPEC_MISSING_FIELD")
         raise SpecError([missing], hint=hint)
+    _check_host_path(spec.build, allowed_host_paths)
     force = f"{build.generation} {build.requested_at}" if spec.build.force else None
     content = content_digest(spec.image, lock_sha256, force)
     run = json_sha256(
@@ -130,6 +139,19 @@ def make_plan(build: ImageBuild, defaults: Defaults, lock_sha256: str | None) ->
         run_digest=run,
         job=job_name(build.name, run),
     )
+
+
+def _check_host_path(settings: BuildSettings, allowed: Sequence[str]) -> None:
+    """Refuse a user's folder of a node: what fetches packages would write there as root.
+
+    Raises:
+        SpecError: the cluster's owner doesn't allow it.
+    """
+    path = settings.cache.host_path if settings.cache else None
+    if path is not None and not any(f"{path}/".startswith(f"{folder.rstrip('/')}/") for folder in allowed):
+        hint = "use persistentVolumeClaim, or let the cluster's owner add the folder to settings.allowedHostPaths"
+        message = f"folders of nodes are the operator's to give; this one is not allowed: {path}"
+        raise SpecError([Problem("spec.build.cache.hostPath", message)], hint=hint)
 
 
 def merge_settings(own: BuildSettings, default: BuildSettings) -> BuildSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from image_composer.pod.message import PublishedResult
@@ -15,7 +16,6 @@ from image_composer_operator.status import (
     HISTORY_BUILDS,
     BuildOutcome,
     BuildStatus,
-    ConditionStatus,
     ConditionType,
     FormerBuild,
     Reason,
@@ -87,6 +87,17 @@ def observed(status: BuildStatus, job: Job, pods: Sequence[Pod]) -> BuildStatus:
     if logs:
         changes["log"] = logs[-1]
     return status.model_copy(update=changes)
+
+
+def interrupted(status: BuildStatus, now: datetime) -> BuildStatus:
+    """Give the status of a run that is being stopped: what ran has not come to its end."""
+    stages = [
+        stage.model_copy(update={"state": StageState.FAILED, "finished_at": now, "message": "stopped"})
+        if stage.state is StageState.RUNNING
+        else stage
+        for stage in status.stages
+    ]
+    return status.model_copy(update={"stages": stages})
 
 
 def published(status: BuildStatus, destination: S3Destination, folder: str, pod: Pod | None) -> BuildStatus:
@@ -162,9 +173,3 @@ def _said(pod: Pod | None, name: str) -> Any:
 
 def _age(pod: Pod) -> tuple[Any, str]:
     return pod.created_at, pod.name
-
-
-def is_ready(status: BuildStatus) -> bool:
-    """Say whether a status says that the image is published."""
-    ready = status.condition(ConditionType.READY)
-    return ready is not None and ready.status is ConditionStatus.TRUE

@@ -98,7 +98,7 @@ class Reconciler:
 
     def _plan(self, build: ImageBuild, lock_sha256: str | None) -> Plan | SpecError:
         try:
-            plan = make_plan(build, self.settings.defaults, lock_sha256)
+            plan = make_plan(build, self.settings.defaults, lock_sha256, self.settings.allowed_host_paths)
         except SpecError as error:
             return error
         size = len(document(build, plan).encode())

@@ -9,10 +9,10 @@ import importlib.metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from image_composer.errors import SpecError
-from image_composer.spec.base import SpecModel, Url
+from image_composer.spec.base import AbsolutePath, SpecModel, Url
 from image_composer.spec.destination import Destination, ObjectName
 from image_composer.spec.document import problems_of
 from image_composer.spec.parse import parse
@@ -33,8 +33,13 @@ class Proxies(SpecModel):
     """Proxies of builder pods."""
 
     http_proxy: str = ""
+    """For `http` URLs."""
+
     https_proxy: str = ""
+    """For `https` URLs."""
+
     no_proxy: str = ""
+    """Hosts and domains that are reached directly, with commas."""
 
 
 class OperatorSettings(SpecModel):
@@ -56,7 +61,11 @@ class OperatorSettings(SpecModel):
     defaults: Defaults = Defaults()
     """What counts where an ImageBuild says nothing."""
 
-    mirrors: dict[str, Url] = Field(default_factory=dict)
+    allowed_host_paths: list[AbsolutePath] = Field(default_factory=list)
+    """Folders of nodes at or below which users may have their cache; the default's own hostPath needs no mention.
+    What fetches packages writes there as root: a folder that holds anything else must never be among them."""
+
+    mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")], Url] = Field(default_factory=dict)
     """Base URL by archive, instead of the distributions' public ones."""
 
     host_sources: bool = False

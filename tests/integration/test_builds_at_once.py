@@ -2,70 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from image_composer_providers.debian.provider import PROVIDER as DEBIAN
 from support.composer import Composer, events, nothing_left, write_document
+from support.countingmirror import counting
 from support.distribution import document
-from support.hostmirror import mirrors
 
 pytestmark = [pytest.mark.network, pytest.mark.build]
-
-
-class Counting(ThreadingHTTPServer):
-    """Sends every client on to the mirror that it would have used, and counts what they want."""
-
-    daemon_threads = True
-    block_on_close = False  # a client may keep its connection open
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        archives = {fact.archive: fact.url for fact in DEBIAN.manifest("12").repositories}
-        self.targets = {**archives, **mirrors(os.environ)}
-        self.wanted: Counter[str] = Counter()
-
-    def environment(self) -> dict[str, str]:
-        base = f"http://127.0.0.1:{self.server_address[1]}"
-        names = {archive: archive.upper().replace("-", "_") for archive in self.targets}
-        return {f"IMAGE_COMPOSER_MIRROR_{name}": f"{base}/{archive}" for archive, name in names.items()}
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Counting
-
-    def do_GET(self) -> None:
-        _, archive, path = self.path.split("/", 2)
-        self.server.wanted[path] += 1
-        self.send_response(302)
-        self.send_header("Location", f"{self.server.targets[archive]}/{path}")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
-        """Keep quiet."""
-
-
-@contextmanager
-def counting() -> Iterator[Counting]:
-    with Counting() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_two_builds_at_once_succeed_and_fetch_each_file_once(
