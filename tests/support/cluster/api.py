@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from image_composer.run import Runner
+from image_composer.run import Completed, Runner
 
 from .certificates import Authority, Certificate
 
@@ -40,8 +40,17 @@ class Kubectl:
         Raises:
             ToolError: it failed; the error says what it said.
         """
+        return self.run(*args, input=input).stdout.decode()
+
+    def run(
+        self,
+        *args: str | Path,
+        input: str | bytes | None = None,  # noqa: A002 - as in subprocess
+        check: bool = True,
+    ) -> Completed:
+        """Run kubectl and give all that it left, be it a failure when `check` is off."""
         stdin = input.encode() if isinstance(input, str) else input
         words = [self.program, "--kubeconfig", self.kubeconfig, *args]
         # It keeps what it learns of an API server in its home.
-        done = Runner().run(words, stdin=stdin, env={"HOME": str(self.kubeconfig.parent)}, timeout=KUBECTL_SECONDS)
-        return done.stdout.decode()
+        home = {"HOME": str(self.kubeconfig.parent)}
+        return Runner().run(words, stdin=stdin, env=home, check=check, timeout=KUBECTL_SECONDS)
