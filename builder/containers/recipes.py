@@ -74,6 +74,7 @@ ENVIRONMENT = {
 ONLY_PYTHON = Remainder(
     packages=(*BASE, "base-files", "base-passwd", "libc-bin"),
     needless=("debconf", "dpkg", "libdebconfclient0", "mawk", "openssl", "perl-base"),
+    links=("/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs"),  # where libssl looks for certificates; openssl brings them
     files=(
         "/etc/alternatives", "/usr/bin/awk", "/usr/bin/nawk", "/usr/bin/pager", "/usr/bin/which", "/usr/sbin/rmt",
         "/etc/dpkg", "/etc/init.d", "/etc/rc?.d", "/etc/rmt", "/etc/skel", "/usr/lib/*-linux-gnu/gconv/*",
@@ -83,14 +84,14 @@ ONLY_PYTHON = Remainder(
 
 
 def host_packages(text: str, group: str) -> tuple[str, ...]:
-    """Give the packages of one group of host-packages.txt.
+    """Give the packages of one group of host-packages.txt; of several that would do, the first, which is Debian's.
 
     Args:
         text: of the file.
         group: for example `build`.
     """
     rows = (line.split() for line in text.splitlines() if not line.startswith("#"))
-    return tuple(row[1] for row in rows if row and row[0] == group)
+    return tuple(row[1].partition("|")[0] for row in rows if row and row[0] == group)
 
 
 def recipes() -> tuple[Recipe, ...]:

@@ -34,6 +34,9 @@ class Remainder:
     needless: tuple[str, ...] = ()
     """Packages that go although one of those depends on them: for its scripts, which have run."""
 
+    links: tuple[str, ...] = ()
+    """Paths that stay, whoever brings them."""
+
     files: tuple[str, ...] = ()
     """Patterns of paths that go, whoever brings them."""
 
@@ -45,7 +48,7 @@ def shrink(box: Sandbox, packages: Sequence[LockedPackage], remainder: Remainder
     contents: Mapping[str, str | None] = box.act("read", paths=[*found, STATUS])["contents"]
     texts = {path: base64.b64decode(content or "").decode() for path, content in contents.items()}
     lists = {owner(path): texts[path].splitlines() for path in found}
-    gone = [*files_to_remove(lists, names), *remainder.files]
+    gone = [*files_to_remove(lists, names, remainder.links), *remainder.files]
     gone += [f"{ADMIN}/info/{glob.escape(name)}{end}" for name in lists.keys() - names for end in (".*", ":*")]
     status = operations.write(STATUS, status_of(texts[STATUS], names))
     box.act("apply", operations=[*map(operations.remove, sorted(gone)), status])
@@ -67,14 +70,17 @@ def owner(path: str) -> str:
     return PurePosixPath(path).name.removesuffix(".list").partition(":")[0]
 
 
-def files_to_remove(lists: Mapping[str, Sequence[str]], kept: Collection[str]) -> list[str]:
+def files_to_remove(
+    lists: Mapping[str, Sequence[str]], kept: Collection[str], links: Collection[str] = ()
+) -> list[str]:
     """Give patterns of what only packages that go have brought, folders included.
 
     Args:
         lists: the paths that each package has brought.
         kept: names of packages that stay.
+        links: paths that stay, whoever brings them.
     """
-    staying = {real(path) for name, paths in lists.items() if name in kept for path in paths}
+    staying = {real(path) for name, paths in lists.items() if name in kept for path in paths} | set(links)
     staying |= {str(parent) for path in staying for parent in PurePosixPath(path).parents}
     going = {real(path) for name, paths in lists.items() if name not in kept for path in paths}
     return sorted(glob.escape(path) for path in going - staying)

@@ -60,6 +60,11 @@ def test_folders_above_what_stays_stay_though_no_package_lists_them() -> None:
     assert files_to_remove({"a": ["/opt", "/opt/a"], "b": ["/opt/b"]}, {"b"}) == ["/opt/a"]
 
 
+def test_links_that_are_needed_stay_though_their_package_goes() -> None:
+    lists = {"openssl": ["/usr", "/usr/lib", "/usr/lib/ssl", "/usr/lib/ssl/certs", "/usr/lib/ssl/misc"]}
+    assert files_to_remove(lists, (), ("/usr/lib/ssl/certs",)) == ["/usr/lib/ssl/misc"]
+
+
 def test_a_folder_is_the_same_before_and_after_the_merge_of_root_and_usr() -> None:
     lists = {
         "old": ["/lib", "/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu/old.so", "/lib64", "/bin"],
