@@ -10,7 +10,6 @@ import pytest
 from containers.recipes import (
     CHECKOUT,
     ENVIRONMENT,
-    HOST_PACKAGES,
     PYTHON,
     RELEASE,
     SETUP,
@@ -39,10 +38,6 @@ def final_stage(recipe: Recipe) -> str:
 def test_packages_are_read_by_group_and_by_their_first_name() -> None:
     text = "# build  not-this  x\n\nbuild  tar  tar  unpacks\nboot  ovmf  -  starts\nbuild  one|other  -  either\n"
     assert host_packages(text, "build") == ("tar", "one")
-
-
-def test_the_builder_has_what_composing_needs_on_any_host() -> None:
-    assert set(host_packages(HOST_PACKAGES.read_text(), "build")) <= set(RECIPES["builder"].packages)
 
 
 def test_only_what_needs_rights_is_started_as_root() -> None:
