@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import resource
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,14 +62,6 @@ class Identity:
         return write_kubeconfig(file, self.server, self.authority, client, context=self.context)
 
 
-@dataclass(frozen=True)
-class Audit:
-    """Whose requests the API server writes down, and where: a line of JSON each."""
-
-    user: str
-    log: Path
-
-
 Argv = list[str | Path]
 
 
@@ -81,9 +74,9 @@ def etcd(data: Path, *, port: int, peer_port: int) -> Argv:
 
 
 def apiserver(
-    tools: Path, identity: Identity, *, etcd_port: int, address: str, port: int, audit: Audit | None = None
+    tools: Path, identity: Identity, *, etcd_port: int, address: str, port: int, more: Sequence[str] = ()
 ) -> Argv:
-    """The API server, with the admission that is on by default, and the node's."""
+    """The API server, with the admission that is on by default, and the node's; `more` are further arguments."""
     to_kubelet = identity.authority.issue("apiserver-to-kubelet", subject="/O=system:masters/CN=apiserver-to-kubelet")
     return [
         tools / "kube-apiserver",
@@ -104,7 +97,7 @@ def apiserver(
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={identity.accounts.public}",
         f"--service-account-signing-key-file={identity.accounts.private}",
-        *(_audited(audit) if audit else []),
+        *more,
     ]
 
 
@@ -194,14 +187,6 @@ def proxy(tools: Path, identity: Identity, folder: Path, place: Place) -> Argv:
         conntrack={"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
     )
     return [tools / "kube-proxy", f"--config={config}"]
-
-
-def _audited(audit: Audit) -> Argv:
-    rules = [{"level": "Metadata", "users": [audit.user]}, {"level": "None"}]
-    policy = audit.log.with_name("audit-policy.json")
-    audit.log.parent.mkdir(parents=True, exist_ok=True)
-    _config(policy, apiVersion="audit.k8s.io/v1", kind="Policy", omitStages=["RequestReceived"], rules=rules)
-    return [f"--audit-policy-file={policy}", f"--audit-log-path={audit.log}"]
 
 
 def _resolver(folder: Path) -> Path:

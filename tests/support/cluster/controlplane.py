@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 from . import components
 from .api import Kubectl, is_ready
-from .components import Audit, Identity
+from .components import Identity
 from .processes import Daemon, eventually, free_port
 
 ADDRESS = "127.0.0.1"
@@ -29,7 +30,13 @@ class ControlPlane:
 
     @classmethod
     def start(
-        cls, folder: Path, tools: Path, *, controllers: bool = False, name: str = "control-plane", audited: str = ""
+        cls,
+        folder: Path,
+        tools: Path,
+        *,
+        controllers: bool = False,
+        name: str = "control-plane",
+        apiserver: Sequence[str] = (),
     ) -> ControlPlane:
         """Start a control plane and wait until it is ready.
 
@@ -39,15 +46,14 @@ class ControlPlane:
             controllers: whether controller manager and scheduler run, too. Without them a namespace has no service
                 account, and nothing that is deleted takes others with it.
             name: of the kubeconfig's context.
-            audited: user whose requests the API server writes down, in `audit_log`.
+            apiserver: further arguments of the API server.
         """
         port = free_port()
         identity = Identity.at(folder / "pki", server=f"https://{ADDRESS}:{port}", address=ADDRESS, context=name)
         kubeconfig = identity.kubeconfig("admin", "/O=system:masters/CN=admin")
         plane = cls(folder, identity.server, Kubectl(tools / "kubectl", kubeconfig))
         try:
-            audit = Audit(audited, plane.audit_log) if audited else None
-            plane._start(tools, identity, port, controllers=controllers, audit=audit)
+            plane._start(tools, identity, port, controllers=controllers, apiserver=apiserver)
         except BaseException:
             plane.stop(wipe=False)
             raise
@@ -57,11 +63,6 @@ class ControlPlane:
     def kubeconfig(self) -> Path:
         """The administrator's."""
         return self.kubectl.kubeconfig
-
-    @property
-    def audit_log(self) -> Path:
-        """The requests of the audited user, a line of JSON each."""
-        return self.folder / "log/audit.log"
 
     def stop(self, *, wipe: bool = True) -> None:
         """End it, and remove all that it kept unless told otherwise."""
@@ -78,10 +79,14 @@ class ControlPlane:
     ) -> None:
         self.stop()
 
-    def _start(self, tools: Path, identity: Identity, port: int, *, controllers: bool, audit: Audit | None) -> None:
+    def _start(
+        self, tools: Path, identity: Identity, port: int, *, controllers: bool, apiserver: Sequence[str]
+    ) -> None:
         etcd_port = free_port()
         self._run(components.etcd(self.folder / "etcd", port=etcd_port, peer_port=free_port()))
-        self._run(components.apiserver(tools, identity, etcd_port=etcd_port, address=ADDRESS, port=port, audit=audit))
+        self._run(
+            components.apiserver(tools, identity, etcd_port=etcd_port, address=ADDRESS, port=port, more=apiserver)
+        )
 
         def ready() -> bool:
             for daemon in self._daemons:
