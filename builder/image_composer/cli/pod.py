@@ -46,6 +46,7 @@ def log(options: Options, *, workspace: Path) -> NoReturn:
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
 
     def body(session: Session) -> None:
+        session.reporter.info("log: waiting for the end of the pod")
         signal.sigwait(ENDING)
         try:
             with deadline(UPLOAD_SECONDS):
