@@ -63,9 +63,7 @@ class TestEachRecipe:
     def test_has_a_containerfile_with_the_same_pins_and_python(self, recipe: Recipe) -> None:
         text = containerfile(recipe)
         assert f"--only-binary :all:          -r builder/setup/{recipe.requirements}" in text
-        assert re.findall(r"^ARG BASE=(.*)$", text, re.MULTILINE) == [
-            f"docker.io/library/python:{PYTHON}-slim-bookworm"
-        ]
+        assert re.findall(r"^ARG BASE=(.*)$", text, re.MULTILINE) == [f"python:{PYTHON}-slim-bookworm"]
         assert text.count("--require-hashes") == 2
 
     def test_has_a_containerfile_with_the_same_environment(self, recipe: Recipe) -> None:
