@@ -129,12 +129,12 @@ class DebianLayer:
             shutil.copyfile(written.path, path)
             return replace(written, path=path)
 
-    @staticmethod
-    def _accounts(box: Sandbox, epoch: int) -> list[Operation]:
+    def _accounts(self, box: Sandbox, epoch: int) -> list[Operation]:
         """Say what to write so that the unprivileged user has a name, and that no account knows today's date."""
         contents: Mapping[str, str | None] = box.act("read", paths=list(accounts.FILES))["contents"]
         texts = {path: base64.b64decode(content or "").decode() for path, content in contents.items()}
-        return accounts.account_operations((), {path: texts[path] + ACCOUNT.get(path, "") for path in texts}, epoch, 42)
+        extended = {path: text + ACCOUNT.get(path, "") for path, text in texts.items()}
+        return accounts.account_operations((), extended, epoch, self._target()[1].accounts.shadow_gid)
 
 
 def stripping() -> list[Operation]:
