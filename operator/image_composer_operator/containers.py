@@ -120,11 +120,11 @@ def container_resources(given: StageResources) -> Manifest:
     """Give resources as Kubernetes writes them."""
     names = {"cpu": "cpu", "memory": "memory", "ephemeral_storage": "ephemeral-storage"}
     amounts = {"requests": given.requests, "limits": given.limits}
-    return {
-        kind: {names[name]: value for name, value in amount.model_dump(exclude_none=True).items()}
+    named = {
+        kind: {names[name]: value for name, value in amount.model_dump(exclude_none=True, by_alias=False).items()}
         for kind, amount in amounts.items()
-        if amount.model_dump(exclude_none=True)
     }
+    return {kind: amount for kind, amount in named.items() if amount}
 
 
 def _log(plan: Plan, settings: OperatorSettings, mounts: Mounts) -> Manifest:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import platform
-from dataclasses import dataclass
 from typing import Any
 
 import kopf
@@ -30,7 +30,7 @@ from image_composer_operator.settings import OperatorSettings, operator_version
 LOG = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclasses.dataclass
 class Memo:
     """What handlers share: made at the start, gone at the end."""
 
@@ -99,7 +99,13 @@ def _saw(memo: Memo, kind: Kind, event: Any) -> None:
 
 def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
     """Let kopf's watches log in as this process does: by its service account, or by the kubeconfig."""
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    inside = kopf.login_with_service_account(**kwargs)
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
+    if inside is None or host is None or port is None:
+        return inside or kopf.login_with_kubeconfig(**kwargs)
+    # By address, as every other client does: the name needs a DNS that works, which may itself wait for the cluster.
+    address = f"[{host}]" if ":" in host else host
+    return dataclasses.replace(inside, server=f"https://{address}:{port}")
 
 
 def make_registry() -> kopf.OperatorRegistry:

@@ -173,8 +173,8 @@ def merge_resources(
     for stage, given in own.items():
         base = default.get(stage, StageResources())
         merged[stage] = StageResources(
-            requests=base.requests.model_copy(update=given.requests.model_dump(exclude_none=True)),
-            limits=base.limits.model_copy(update=given.limits.model_dump(exclude_none=True)),
+            requests=base.requests.model_copy(update=given.requests.model_dump(exclude_none=True, by_alias=False)),
+            limits=base.limits.model_copy(update=given.limits.model_dump(exclude_none=True, by_alias=False)),
         )
     return merged
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from support.cluster import eventually
+from support.cluster import S3Server, eventually
 from support.cluster.choose import Cluster
 
 CHART = Path(__file__).parents[2] / "charts/image-composer"
@@ -45,7 +45,16 @@ class Installed:
 
     def install(self, values: Object) -> None:
         """Install the chart, or upgrade it, and wait until the operator is ready."""
-        words = ["upgrade", "--install", RELEASE, CHART, "--create-namespace", "--wait", "--timeout", "180s"]
+        words: list[str | Path] = [
+            "upgrade",
+            "--install",
+            RELEASE,
+            CHART,
+            "--create-namespace",
+            "--wait",
+            "--timeout",
+            "180s",
+        ]
         self.helm_run(*words, values=values)
 
     def pods(self) -> list[Object]:
@@ -154,6 +163,30 @@ class Builds:
         """Wait until one of some stages runs, or has been passed; give its name."""
         status = self.wait(name, lambda status: status.get("stage") in stages, f"is at {stages[0]}", seconds=seconds)
         return str(status["stage"])
+
+
+def add_secret(builds: Builds, s3: S3Server, name: str = "s3", secret_key: str | None = None) -> None:
+    """Put S3 credentials into the namespace."""
+    literals = [
+        f"--from-literal=AWS_ACCESS_KEY_ID={s3.access_key}",
+        f"--from-literal=AWS_SECRET_ACCESS_KEY={secret_key or s3.secret_key}",
+    ]
+    builds.kubectl("create", "secret", "generic", name, *literals)
+
+
+def objects(s3: S3Server, prefix: str, bucket: str = "images") -> list[str]:
+    """Give the keys of objects in a bucket, and the keys of unfinished uploads in angle brackets."""
+    client = s3.client()
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    unfinished = client.list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", [])
+    return keys + [f"<{entry['Key']}>" for entry in unfinished]
+
+
+def tiny(name: str = "tiny", **changes: Any) -> Object:
+    """Give the spec of an ImageBuild that takes seconds: Debian's essential packages, a kernel of a few bytes."""
+    image = {"name": name, "version": "1.0", "target": {"distribution": "testing", "release": "1"}}
+    return {"image": {**image, **changes}}
 
 
 def condition(status: Object, kind: str) -> Object:

@@ -128,6 +128,7 @@ def test_a_users_word_counts_before_the_operators() -> None:
     assert job["spec"]["activeDeadlineSeconds"] == 90 * 60
     resources = containers(job)["assemble"]["resources"]
     assert resources["requests"] == {"cpu": "1", "memory": "1Gi"}
+    assert resources["limits"] == {"memory": "4Gi", "ephemeral-storage": "20Gi"}
     assert containers(job)["image"]["resources"] == {"limits": {"cpu": "2"}}
     node = job["spec"]["template"]["spec"]["nodeSelector"]
     assert (node["pool"], node["disk"], node["kubernetes.io/arch"]) == ("builds", "ssd", "amd64")
