@@ -81,3 +81,40 @@ def test_proxies_are_read_as_other_programs_read_them(environment: dict[str, str
 
 def test_hosts_without_a_proxy_are_read_in_either_case() -> None:
     assert Settings.from_environment({"NO_PROXY": "example.org"}).no_proxy == "example.org"
+
+
+def test_what_a_pod_is_told_is_read() -> None:
+    environment = {
+        "IMAGE_COMPOSER_S3_CREDENTIALS": "/var/run/image-composer/s3",
+        "IMAGE_COMPOSER_PUBLISH_PATIENCE": "60",
+        "IMAGE_COMPOSER_FOLDER": "edge/team/gateway/1.0+2-0123456789ab/",
+        "IMAGE_COMPOSER_ATTEMPT": "gateway-7f-x2x4z",
+        "SSL_CERT_FILE": "/etc/ca.pem",
+    }
+    settings = Settings.from_environment(environment)
+    assert settings.s3_credentials == Path("/var/run/image-composer/s3")
+    assert settings.publish_patience == 60
+    assert settings.folder == "edge/team/gateway/1.0+2-0123456789ab/"
+    assert settings.attempt == "gateway-7f-x2x4z"
+    assert settings.ca_file == Path("/etc/ca.pem")
+    nothing = Settings.from_environment({"IMAGE_COMPOSER_FOLDER": "", "IMAGE_COMPOSER_S3_CREDENTIALS": ""})
+    assert (nothing.folder, nothing.s3_credentials, nothing.attempt) == (None, None, "build")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FOLDER", "no/slash/at/the/end"),
+        ("FOLDER", "/"),
+        ("FOLDER", "/a/"),
+        ("FOLDER", "a//b/"),
+        ("FOLDER", "a/../b/"),
+        ("ATTEMPT", "../pod"),
+        ("ATTEMPT", "a/b"),
+        ("PUBLISH_PATIENCE", "-1"),
+    ],
+)
+def test_what_can_not_become_part_of_a_key_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Settings.from_environment({f"IMAGE_COMPOSER_{name}": value})
+    assert [problem.path for problem in caught.value.problems] == [f"IMAGE_COMPOSER_{name}"]

@@ -167,3 +167,15 @@ def test_a_terminal_is_not_sent_what_packages_wrote(kind: EventKind) -> None:
         chosen.emit(Event(kind, "\x1b]0;owned\x07"))
     assert "]0;owned" in stream.getvalue()
     assert "\x1b]0;owned" not in stream.getvalue()
+
+
+def test_a_copy_is_plain_whatever_the_display_looks_like_and_neither_has_secrets() -> None:
+    stream, copy = io.StringIO(), io.StringIO()
+    with display(
+        stream, log_format="json", verbose=False, copy=copy, hide=lambda text: text.replace("hunter2", "***")
+    ) as chosen:
+        chosen.emit(Event("info", "the password is hunter2", stage="fetch"))
+        chosen.error(ComposerError("X", "hunter2 is wrong"))
+    assert json.loads(stream.getvalue().splitlines()[0])["message"] == "the password is ***"
+    assert copy.getvalue() == "fetch: the password is ***\nerror: *** is wrong\n[X]\n"
+    assert "hunter2" not in stream.getvalue()
