@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +22,7 @@ from support.composer import Composer, Outcome, events, write_document
 from support.finished import IMAGE, LOCK, SBOM, finish_workspace
 from support.s3server import FOLDER, Bucket, versitygw
 
-LARGE = 200 * MIB
+LARGE = 150 * MIB
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +252,24 @@ def test_a_log_that_can_not_be_uploaded_fails_no_pod(pod: Pod, case: str) -> Non
     assert message.log is None
     assert message.note
     assert "wrong-secret-key" not in message.note
+
+
+def test_an_upload_that_takes_too_long_is_ended_wherever_it_is() -> None:
+    script = """
+from image_composer.cli.pod import LateError, deadline
+try:
+    with deadline(0.1):
+        while True:
+            try:
+                while True:
+                    pass
+            except Exception:
+                continue
+except LateError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=10)
+    assert done.stdout == "it took longer than 0.1 s\n"
 
 
 def test_a_deleted_image_build_is_cleaned_up(pod: Pod) -> None:

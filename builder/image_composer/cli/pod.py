@@ -51,7 +51,7 @@ def log(options: Options, *, workspace: Path) -> NoReturn:
         try:
             with deadline(UPLOAD_SECONDS):
                 upload(session, workspace)
-        except Exception as error:  # noqa: BLE001 - a build does not fail for want of its log
+        except (Exception, LateError) as error:  # noqa: BLE001 - a build does not fail for want of its log
             reason = error.message if isinstance(error, ComposerError) else f"{type(error).__name__}: {error}"
             session.reporter.warning(f"the log was not uploaded: {reason}")
             session.conclusion.note = f"not uploaded: {reason}"
@@ -76,12 +76,16 @@ def upload(session: Session, workspace: Path) -> None:
     session.reporter.info(f"log: {session.conclusion.log}")
 
 
+class LateError(BaseException):
+    """Time is over. Nothing that retries after exceptions takes it for one."""
+
+
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """End what takes too long with a `TimeoutError`, wherever it is."""
+    """End what takes too long with a `LateError`, wherever it is."""
 
     def late(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a signal handler's signature
-        raise TimeoutError(f"it took longer than {seconds:g} s")
+        raise LateError(f"it took longer than {seconds:g} s")
 
     former = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, seconds)

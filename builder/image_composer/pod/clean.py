@@ -25,8 +25,8 @@ OURS = re.compile(rf"[^/]+-[0-9a-f]{{{DIGEST_CHARACTERS}}}/")
 """How a folder of ours is called. What is called otherwise may be somebody else's, whose prefix begins like ours."""
 
 MISSING = frozenset({"NoSuchBucket"})
-SINGLY = frozenset({"NotImplemented", "501", "MethodNotAllowed"})
-"""Codes of servers that don't remove many objects with one request."""
+SINGLY = frozenset({"NotImplemented", "501", "MethodNotAllowed", "MissingContentMD5", "InvalidRequest"})
+"""Codes of servers that don't remove many objects with one request, or want a checksum that nobody sends any more."""
 
 
 @dataclass(frozen=True, slots=True)

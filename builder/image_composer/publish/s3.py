@@ -101,7 +101,7 @@ class Publication:
         self._folder, self._reporter = folder, reporter
         self._uploads = Uploads(folder, reporter)
         self._ours: set[str] = set()
-        """Names of files that this run has put into the folder."""
+        """Names of files that this run has put into the folder, or was about to."""
         self._stored: set[str] = set()
         """Those, and what an earlier try had put there."""
 
@@ -142,6 +142,7 @@ class Publication:
             if there is not None and there.is_copy_of(file.size, file.sha256):
                 self._stored.add(name)
                 return there.etag
+            self._ours.add(name)  # an answer that never comes must not hide what the server has done
             try:
                 if file.size > PART:
                     tag = self._uploads.send(name, file.path, there, sha256=file.sha256)
@@ -151,11 +152,11 @@ class Publication:
             except ClientError as error:
                 if code_of(error) in GONE:
                     continue  # somebody aborted it; or the server has finished it, and its answer was lost
+                self._ours.discard(name)
                 found = self._folder.find(name)
-                if found is not None and found.is_copy_of(file.size, file.sha256):
-                    return found.etag
-                raise self._conflict(f"{name} was put there meanwhile, with other content") from error
-            self._ours.add(name)
+                if found is None or not found.is_copy_of(file.size, file.sha256):
+                    raise self._conflict(f"{name} was put there meanwhile, with other content") from error
+                tag = found.etag
             self._stored.add(name)
             return tag
         raise self._conflict(f"the unfinished upload of {name} vanished {RESTARTS} times")

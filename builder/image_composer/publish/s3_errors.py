@@ -5,6 +5,7 @@ Servers differ in what they call things; what they say is repeated as far as it 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from botocore import exceptions as boto
@@ -104,6 +105,9 @@ CONNECTION_ERRORS = (
 )
 """A server that can't be reached, or goes away in the middle."""
 
+OBJECT = re.compile(r"^<?\w+\([^()]*\)( object at \w+)?>?: ")
+"""How urllib3 names the connection that failed, before it says how."""
+
 FOREVER = ("certificate verify failed", "CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "hostname mismatch")
 """What TLS says where trying again is no use. A server that dies within a handshake is no such case."""
 
@@ -124,11 +128,10 @@ def explain(error: Exception, attempt: str, place: S3Destination) -> PublishErro
     if isinstance(error, boto.SSLError | boto.InvalidProxiesConfigError) and any(
         words in str(error) for words in FOREVER
     ):
-        return PublishError(
-            "PUBLISH_TLS",
-            f"{attempt} ({where}): the server's certificate can't be trusted: {_sentence(_cause(error))}",
-            hint="give its authority's certificate as caBundle in the destination, or correct the endpoint",
-        )
+        speaks = "WRONG_VERSION_NUMBER" not in str(error)
+        reason = "the server's certificate can't be trusted" if speaks else "the server does not speak https"
+        hint = "give its authority's certificate as caBundle in the destination" if speaks else "correct the endpoint"
+        return PublishError("PUBLISH_TLS", f"{attempt} ({where}): {reason}: {_sentence(_cause(error))}", hint=hint)
     if isinstance(error, CONNECTION_ERRORS):
         return PublishError(
             UNREACHABLE,
@@ -178,11 +181,11 @@ def _answered(error: boto.ClientError, attempt: str) -> PublishError:
     return PublishError("PUBLISH_REFUSED", f"{attempt}: the server refuses it ({answer})")
 
 
-def _cause(error: Exception) -> object:
+def _cause(error: Exception) -> str:
     """Give what botocore's error is about, without the sentence around it, which repeats the whole URL."""
     given = getattr(error, "kwargs", {}).get("error", error)
     reason = getattr(given, "reason", None)
-    return reason if isinstance(reason, Exception) else given
+    return OBJECT.sub("", str(reason if isinstance(reason, Exception) else given))
 
 
 def _sentence(text: object) -> str:

@@ -119,7 +119,8 @@ class Uploads:
     def abandon(self, client: S3Client) -> None:
         """Leave nothing unfinished, as far as the server lets us; never fails."""
         self._folder.patience.halt.set()
-        wait(self._sending, CLEANUP_SECONDS)  # what is on its way would be stored after its upload was aborted
+        # What is on its way would be stored after its upload was aborted.
+        wait([future for future in self._sending if not future.cancelled()], CLEANUP_SECONDS)
         for upload, key in self._unfinished.items():
             with suppress(BotoCoreError, ClientError, HTTPError, ConnectionError):
                 client.abort_multipart_upload(Bucket=self._folder.bucket, Key=key, UploadId=upload)
