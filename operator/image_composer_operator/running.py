@@ -83,6 +83,8 @@ def _standing(job: Job, alive: Pod | None, pods: Sequence[Pod], view: View) -> F
     if alive is not None and alive.has_begun:
         return Finding(Reason.RUNNING, _running_text(alive))
     lost = newest(pod for pod in pods if pod.ended or pod.deleting)
+    if lost is not None and lost.phase == "Succeeded":
+        return Finding(Reason.RUNNING, _running_text(lost))  # the Job's own end follows
     if lost is not None and alive is None:
         found = why_failed(lost)
         reason = Reason.DISRUPTED if found.reason is Reason.DISRUPTED else Reason.RETRYING

@@ -256,6 +256,13 @@ def test_a_pod_that_can_not_start_says_why(status: Body, reason: str) -> None:
     assert standing(decided(body, [stuck], [pod(stuck, **status)])) == (reason, WORKING)
 
 
+def test_a_pod_that_is_done_before_its_job_is_no_failed_try() -> None:
+    body = build()
+    nearly = job(body, active=1)
+    decision = decided(body, [nearly], [pod(nearly, published_states(nearly, body), phase="Succeeded")])
+    assert standing(decision) == ("Running", WORKING)
+
+
 def test_between_two_tries_the_reason_of_the_last_one_is_told() -> None:
     body = build()
     retried = job(body, failed=1)
