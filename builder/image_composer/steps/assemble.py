@@ -42,3 +42,4 @@ def assemble_root(build: Build) -> None:
     trees = {label: TreeSize(**tree) for label, tree in assembled.trees.items()}
     result = AssembledRoot(kernel_version=assembled.kernel_version, epoch=epoch, trees=trees)
     workspace.write(workspace.assembled, result)
+    build.reporter.conclude(f"kernel {assembled.kernel_version}")

@@ -44,3 +44,4 @@ def attest(build: Build) -> None:
     files += [path for path in sorted(workspace.evidence.iterdir()) if path.name != CHECKSUMS]
     sums = sha256sums({path.name: file_sha256(path) for path in files})
     workspace.write_text(workspace.evidence / CHECKSUMS, sums)
+    build.reporter.conclude(f"SBOM of {len(build.lock.packages)} packages")

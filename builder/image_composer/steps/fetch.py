@@ -32,6 +32,7 @@ def fetch_packages(build: Build) -> None:
     newest = max([EARLIEST, *build_times(files.values())])
     names = {name: path.name for name, path in sorted(files.items())}
     build.workspace.write(build.workspace.fetched, FetchedPackages(files=names, newest=newest))
+    build.reporter.conclude(f"{len(names)} packages, verified")
 
 
 def build_times(packages: Iterable[Path]) -> Iterable[int]:

@@ -15,7 +15,7 @@ from image_composer.disk.uki import UkiSections, write_uki
 from image_composer.formats.base import write_output
 from image_composer.formats.naming import output_name
 from image_composer.root.assemble import tree_folder
-from image_composer.spec.base import parse_size
+from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.image import Architecture, Filesystem, PartitionType
 from image_composer.steps.assemble import sandbox
 from image_composer.steps.build import Build
@@ -65,6 +65,7 @@ def make_images(build: Build) -> None:
         names.append(name)
     root_size = sum(tree.blocks for tree in assembled.trees.values()) * ext4_size.BLOCK
     workspace.write(workspace.finished, FinishedImages(disk_size=layout.size, root_size=root_size, files=names))
+    build.reporter.conclude(f"{', '.join(names)}: a disk of {format_size(layout.size)}")
 
 
 def kernel_command_line(build: Build) -> str:
