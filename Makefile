@@ -18,8 +18,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 # Targets share one environment and one machine: in turn, also under -j.
 .NOTPARALLEL:
-.PHONY: help setup setup-test setup-cluster cluster-tools-beside image containers test test-fast cluster cluster-down \
-	generate lint format bench requirements clean
+.PHONY: help setup setup-test setup-cluster cluster-tools-beside image containers test test-fast cluster cluster-demo \
+	cluster-down generate golden lint format bench requirements clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ cluster: setup-test ## Bring up a Kubernetes cluster on this machine; it stays u
 	@builder/setup/host.sh cluster
 	@$(CLUSTER) up $(ARGS)
 
+cluster-demo: cluster ## Install the chart there, build the example, download and verify it
+	PYTHONPATH=tests $(VENV)/bin/python -m support.demo
+
 cluster-down: setup-test ## End that cluster
 	@$(CLUSTER) down
 
@@ -67,6 +70,9 @@ generate: setup-test ## Write anew what is made of the models: the CRD, the spec
 	$(VENV)/bin/image-composer schema --markdown >docs/spec.md
 	$(VENV)/bin/image-composer-operator crd >crds/imagebuilds.yaml
 	cp crds/imagebuilds.yaml charts/image-composer/files/imagebuilds.yaml
+
+golden: setup-test ## Write golden files anew; look at git diff afterwards
+	UPDATE_GOLDEN=1 $(PYTEST) -q tests/unit/chart tests/unit/gitops tests/unit/operator
 
 lint: setup-test ## Check style, types and the layers of the architecture
 	$(VENV)/bin/ruff check .
