@@ -34,8 +34,8 @@ as a cluster takes it, with the image below `spec.image`, or just what stands th
         packages: [openssh-server]
 
 Beside the image, a manifest says where the results go (`destination`: [publishing.md](publishing.md)) and how a cluster
-builds them (`build`, `suspend`, `cancel`, `retention`, `lockRef`: `kubectl explain imagebuild.spec`). This page is about the
-image.
+builds them (`build`, `suspend`, `cancel`, `retention`, `lockRef`: `kubectl explain imagebuild.spec`). This page is
+about the image.
 
 - `image-composer validate FILE` lists everything that is wrong with a document at once, each with its path.
 - Unknown fields are errors, so that a slip can't go unnoticed. So are a key given twice, YAML's aliases and tags, more
