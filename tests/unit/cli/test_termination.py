@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from image_composer.cli.secrets import hider
@@ -86,6 +86,7 @@ def test_what_is_too_long_is_cut_and_shows_it() -> None:
     assert failure.hint.endswith("...")
 
 
+@settings(deadline=None)  # other work on the machine is no defect
 @given(st.text() | st.text(st.characters()), st.none() | st.text(), st.integers(1, 3000), st.text(max_size=100))
 def test_whatever_a_failure_says_its_message_is_json_and_fits(
     text: str, hint: str | None, times: int, code: str
@@ -98,6 +99,7 @@ def test_whatever_a_failure_says_its_message_is_json_and_fits(
     assert not read.ok
 
 
+@settings(deadline=None)  # other work on the machine is no defect
 @given(st.integers(0, 200), st.integers(0, 200))
 def test_a_result_of_any_length_fits(artifacts: int, documents: int) -> None:
     content = message_bytes("publish", Conclusion(result=result(artifacts, documents), note="published"))
