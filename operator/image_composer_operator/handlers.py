@@ -39,6 +39,21 @@ class Memo:
     health: HealthServer | None = None
 
 
+class Unremembered(kopf.DiffBaseStorage):
+    """What an object was like before: nobody here asks, and kopf would copy each object several times to know."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:  # noqa: ARG002 - kopf's interface
+        """Give nothing to be compared."""
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:  # noqa: ARG002 - as above
+        """Remember nothing."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Write nothing."""
+
+
 def configure(settings: kopf.OperatorSettings) -> None:
     """Set kopf up for one who only watches: it writes nothing to any object."""
     settings.peering.standalone = True
@@ -51,9 +66,12 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.label_selectors["", "v1", "pods"] = SELECTOR
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
-    settings.queueing.worker_limit = 64
+    # No limit: a worker holds its place for as long as it idles, and all that ours do is put news into the index.
+    settings.queueing.worker_limit = None
+    settings.queueing.idle_timeout = 1.0
     settings.posting.enabled = False
     settings.persistence.finalizer = FINALIZER
+    settings.persistence.diffbase_storage = Unremembered()
     settings.process.ultimate_exiting_timeout = 20
 
 

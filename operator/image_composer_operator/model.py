@@ -15,7 +15,7 @@ from image_composer.spec.destination import S3Destination
 from image_composer.spec.document import check_manifest
 from image_composer.spec.imagebuild import ImageBuildSpec, ObjectRetention
 from image_composer.spec.location import content_digest, folder_key, image_digest
-from image_composer.spec.pod import BuildSettings, StageName, StageResources
+from image_composer.spec.pod import BuildSettings, ResourceAmounts, StageName, StageResources, parse_quantity
 from image_composer_operator.names import ANNOTATION_REQUESTED_AT, FINALIZER, job_name
 from image_composer_operator.settings import Defaults
 from image_composer_operator.status import BuildStatus
@@ -168,15 +168,34 @@ def merge_settings(own: BuildSettings, default: BuildSettings) -> BuildSettings:
 def merge_resources(
     own: Mapping[StageName, StageResources], default: Mapping[StageName, StageResources]
 ) -> dict[StageName, StageResources]:
-    """Give the resources of stages, each amount by itself."""
+    """Give the resources of stages, each amount by itself.
+
+    Kubernetes refuses a request beyond its limit: of the two, what the user has not said gives way.
+    """
     merged = dict(default)
     for stage, given in own.items():
         base = default.get(stage, StageResources())
+        requests, limits = _amounts(base.requests), _amounts(base.limits)
+        said_requests, said_limits = _amounts(given.requests), _amounts(given.limits)
+        for name, limit in said_limits.items():
+            if (
+                name in requests
+                and name not in said_requests
+                and parse_quantity(requests[name]) > parse_quantity(limit)
+            ):
+                requests[name] = limit
+        for name, request in said_requests.items():
+            if name in limits and name not in said_limits and parse_quantity(limits[name]) < parse_quantity(request):
+                limits[name] = request
         merged[stage] = StageResources(
-            requests=base.requests.model_copy(update=given.requests.model_dump(exclude_none=True, by_alias=False)),
-            limits=base.limits.model_copy(update=given.limits.model_dump(exclude_none=True, by_alias=False)),
+            requests=ResourceAmounts(**{**requests, **said_requests}),
+            limits=ResourceAmounts(**{**limits, **said_limits}),
         )
     return merged
+
+
+def _amounts(given: ResourceAmounts) -> dict[str, str]:
+    return given.model_dump(exclude_none=True, by_alias=False)
 
 
 def parse_time(text: str) -> datetime:

@@ -150,15 +150,15 @@ def test_what_can_not_be_published_is_said_before_anything_is_built(pod: Pod) ->
     nowhere = PublishPlace(s3=replace(pod.bucket, name="nobodys").place, namespace="default", name="edge")
     (pod.bucket.credentials / "AWS_SECRET_ACCESS_KEY").write_text("wrong-secret-key")
     outcome = pod.run("preflight", "pod", "preflight")
-    assert (outcome.status, outcome.code) == (1, "PUBLISH_CREDENTIALS")
+    assert (outcome.status, outcome.code) == (2, "PUBLISH_CREDENTIALS")
     (pod.bucket.credentials / "AWS_SECRET_ACCESS_KEY").unlink()
     outcome = pod.run("preflight", "pod", "preflight")
-    assert (outcome.status, outcome.code) == (1, "PUBLISH_CREDENTIALS")
+    assert (outcome.status, outcome.code) == (2, "PUBLISH_CREDENTIALS")
     assert "AWS_SECRET_ACCESS_KEY" in outcome.error
     (pod.bucket.credentials / "AWS_SECRET_ACCESS_KEY").write_text(pod.bucket.server.secret_key)
     Workspace(pod.workspace).write(pod.workspace / "destination.json", nowhere)
     outcome = pod.run("preflight", "pod", "preflight")
-    assert (outcome.status, outcome.code) == (1, "PUBLISH_BUCKET_MISSING")
+    assert (outcome.status, outcome.code) == (2, "PUBLISH_BUCKET_MISSING")
     failure = pod.message("preflight").failure
     assert failure is not None
     assert not failure.retryable
@@ -293,7 +293,7 @@ def test_a_laptop_learns_at_once_that_a_bucket_can_not_be_published_to(bucket: B
     composer = Composer(tmp_path / "cache", {"AWS_ACCESS_KEY_ID": "AKNOBODY", "AWS_SECRET_ACCESS_KEY": "wrong-secret"})
     file = write_document(tmp_path, bucket.document())
     outcome = composer.run("build", "-f", file)
-    assert (outcome.status, outcome.code) == (1, "PUBLISH_CREDENTIALS")
+    assert (outcome.status, outcome.code) == (2, "PUBLISH_CREDENTIALS")
     assert "resolve" not in outcome.said
     assert "wrong-secret" not in outcome.said
 

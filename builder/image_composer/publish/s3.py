@@ -21,7 +21,7 @@ from image_composer.errors import PublishError
 from image_composer.evidence.result import RESULT_FILE, BuildResult
 from image_composer.publish.patience import Patience
 from image_composer.publish.s3_client import HURRIED, opened_client
-from image_composer.publish.s3_errors import code_of
+from image_composer.publish.s3_errors import code_of, publish_error
 from image_composer.publish.s3_folder import ABSENT, GONE, BucketFolder, Standing
 from image_composer.publish.s3_transfer import AT_ONCE, PART, Body, Uploads, digest_of
 from image_composer.report import Reporter
@@ -222,7 +222,7 @@ class Publication:
         state = f"{stored} in {self._folder.uri}, and no {RESULT_FILE}: nothing is published"
         again = "trying again is safe and keeps what is there" if count else "trying again is safe"
         message = f"{error.message}\n{state}; {again}"
-        return PublishError(error.code, message, hint=error.hint, retryable=error.retryable)
+        return publish_error(error.code, message, hint=error.hint, retryable=error.retryable)
 
     def _conflict(self, reason: str) -> PublishError:
         return PublishError(

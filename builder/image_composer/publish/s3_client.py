@@ -18,7 +18,7 @@ import botocore.exceptions
 from botocore.config import Config
 
 from image_composer.errors import PublishError
-from image_composer.publish.s3_errors import explain
+from image_composer.publish.s3_errors import explain, publish_error
 from image_composer.settings import Settings
 from image_composer.spec.destination import S3Destination
 
@@ -132,7 +132,7 @@ def _key(folder: Path, name: str) -> str | None:
 
 def _unusable(message: str) -> PublishError:
     hint = "the Secret needs the keys AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    return PublishError("PUBLISH_CREDENTIALS", message, hint=hint)
+    return publish_error("PUBLISH_CREDENTIALS", message, hint=hint)
 
 
 def _addressing(place: S3Destination) -> Literal["path", "virtual", "auto"]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from botocore import exceptions as boto
 from urllib3.exceptions import HTTPError
 
-from image_composer.errors import PublishError
+from image_composer.errors import DestinationError, PublishError
 from image_composer.spec.destination import S3Destination
 
 UNREACHABLE = "PUBLISH_UNREACHABLE"
@@ -112,6 +112,16 @@ FOREVER = ("certificate verify failed", "CERTIFICATE_VERIFY_FAILED", "WRONG_VERS
 """What TLS says where trying again is no use. A server that dies within a handshake is no such case."""
 
 
+USERS = frozenset({"PUBLISH_CREDENTIALS", "PUBLISH_DENIED", "PUBLISH_BUCKET_MISSING", "PUBLISH_REGION", "PUBLISH_TLS"})
+"""Codes of a destination that will not do until somebody changes something: a Job doesn't try again."""
+
+
+def publish_error(code: str, message: str, *, hint: str | None = None, retryable: bool = False) -> PublishError:
+    """Give the error of a code, of the kind that says whose mistake it is."""
+    kind = DestinationError if code in USERS else PublishError
+    return kind(code, message, hint=hint, retryable=retryable)
+
+
 def explain(error: Exception, attempt: str, place: S3Destination) -> PublishError:
     """Give the error that a user reads.
 
@@ -131,7 +141,7 @@ def explain(error: Exception, attempt: str, place: S3Destination) -> PublishErro
         speaks = "WRONG_VERSION_NUMBER" not in str(error)
         reason = "the server's certificate can't be trusted" if speaks else "the server does not speak https"
         hint = "give its authority's certificate as caBundle in the destination" if speaks else "correct the endpoint"
-        return PublishError("PUBLISH_TLS", f"{attempt} ({where}): {reason}: {_sentence(_cause(error))}", hint=hint)
+        return publish_error("PUBLISH_TLS", f"{attempt} ({where}): {reason}: {_sentence(_cause(error))}", hint=hint)
     if isinstance(error, CONNECTION_ERRORS):
         return PublishError(
             UNREACHABLE,
@@ -140,7 +150,7 @@ def explain(error: Exception, attempt: str, place: S3Destination) -> PublishErro
             retryable=True,
         )
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError | boto.CredentialRetrievalError):
-        return PublishError(
+        return publish_error(
             "PUBLISH_CREDENTIALS",
             f"{attempt} ({where}): there are no credentials for it: {_sentence(error)}",
             hint="give credentialsSecretRef in a cluster, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -168,7 +178,7 @@ def _answered(error: boto.ClientError, attempt: str) -> PublishError:
     answer = f"{code}: {_sentence(said)}" if said and said != code else code or str(status)
     if code in MEANINGS:
         meaning = MEANINGS[code]
-        return PublishError(meaning.code, f"{attempt}: {meaning.reason} ({answer})", hint=meaning.hint)
+        return publish_error(meaning.code, f"{attempt}: {meaning.reason} ({answer})", hint=meaning.hint)
     if code in PASSING or status >= 500 or status in (408, 429):
         return PublishError(
             UNREACHABLE,
@@ -177,7 +187,7 @@ def _answered(error: boto.ClientError, attempt: str) -> PublishError:
             retryable=True,
         )
     if status in (401, 403):
-        return PublishError(_DENIED.code, f"{attempt}: {_DENIED.reason} ({answer})", hint=_DENIED.hint)
+        return publish_error(_DENIED.code, f"{attempt}: {_DENIED.reason} ({answer})", hint=_DENIED.hint)
     return PublishError("PUBLISH_REFUSED", f"{attempt}: the server refuses it ({answer})")
 
 

@@ -6,6 +6,7 @@ Every field may be absent: then the operator's own default counts, so that a pla
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args
 
@@ -61,6 +62,22 @@ LabelValue = Annotated[
 """Value of a label."""
 
 _UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+_FACTORS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9)}
+_FACTORS |= {
+    "T": Decimal(10**12),
+    "Ki": Decimal(2**10),
+    "Mi": Decimal(2**20),
+    "Gi": Decimal(2**30),
+    "Ti": Decimal(2**40),
+}
+
+
+def parse_quantity(text: str) -> Decimal:
+    """Give the amount that a `Quantity` stands for."""
+    number = text.rstrip("mkMGTi")
+    return Decimal(number) * _FACTORS[text[len(number) :]]
 
 
 def parse_duration(text: str) -> int:

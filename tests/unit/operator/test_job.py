@@ -134,6 +134,16 @@ def test_a_users_word_counts_before_the_operators() -> None:
     assert (node["pool"], node["disk"], node["kubernetes.io/arch"]) == ("builds", "ssd", "amd64")
 
 
+def test_what_the_user_has_not_said_gives_way_to_a_limit_or_request_of_his() -> None:
+    small = containers(made(build={"resources": {"assemble": {"limits": {"memory": "64Mi"}}}}))
+    assert small["assemble"]["resources"] == {
+        "requests": {"cpu": "500m", "memory": "64Mi"},
+        "limits": {"memory": "64Mi"},
+    }
+    large = containers(made(build={"resources": {"image": {"requests": {"cpu": 4}}}}))
+    assert large["image"]["resources"] == {"requests": {"cpu": "4"}, "limits": {"cpu": "4"}}
+
+
 def test_users_mistakes_end_the_job_and_disruptions_do_not_count() -> None:
     job = made()["spec"]
     assert [rule["action"] for rule in job["podFailurePolicy"]["rules"]] == ["Ignore", "FailJob"]

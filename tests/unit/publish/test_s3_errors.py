@@ -7,10 +7,16 @@ from botocore import exceptions as boto
 from botocore.exceptions import ClientError
 from urllib3.exceptions import ProtocolError
 
+from image_composer.errors import EXIT_OURS, EXIT_USER
 from image_composer.publish.s3_errors import explain
 from image_composer.spec.destination import S3Destination
 
 PLACE = S3Destination(bucket="images", endpoint="https://s3.example.org")
+CHANGEABLE = frozenset(
+    {"PUBLISH_CREDENTIALS", "PUBLISH_DENIED", "PUBLISH_BUCKET_MISSING", "PUBLISH_REGION", "PUBLISH_TLS"}
+)
+"""Codes that no try changes, only somebody who corrects the destination or what it refers to."""
+
 ATTEMPT = "can't upload edge.raw"
 
 
@@ -60,7 +66,7 @@ def test_every_failure_has_a_code_and_says_whether_to_try_again(error: Exception
     explained = explain(error, ATTEMPT, PLACE)
     assert (explained.code, explained.retryable) == (code, retryable)
     assert explained.message.startswith(f"{ATTEMPT} (https://s3.example.org, bucket images): ")
-    assert explained.exit_status == 1
+    assert explained.exit_status == (EXIT_USER if code in CHANGEABLE else EXIT_OURS)
 
 
 def test_the_server_s_own_words_are_repeated_but_never_long() -> None:
