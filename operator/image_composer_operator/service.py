@@ -16,7 +16,7 @@ from image_composer_operator.model import Body
 from image_composer_operator.names import SELECTOR
 from image_composer_operator.reconcile import Reconciler
 from image_composer_operator.settings import OperatorSettings
-from image_composer_operator.status import BuildStatus, ConditionType
+from image_composer_operator.status import ConditionType
 from image_composer_operator.work_queue import WorkQueue
 
 LOG = logging.getLogger(__name__)
@@ -91,9 +91,10 @@ class Service:
         self.metrics.watch_age.set(self._lateness())
         counts = {"queued": 0, "running": 0}
         for _, body in self.index.builds():
-            status = BuildStatus.read(body.get("status"))
-            if status.job_name is not None and status.condition(ConditionType.RECONCILING) is not None:
-                counts["running" if status.started_at else "queued"] += 1
+            status = body.get("status") or {}  # not read into a model: of a thousand that takes a third of a second
+            active = any(condition["type"] == ConditionType.RECONCILING for condition in status.get("conditions") or ())
+            if status.get("jobName") and active:
+                counts["running" if status.get("startedAt") else "queued"] += 1
         for state, count in counts.items():
             self.metrics.active.labels(state).set(count)
 
