@@ -91,7 +91,7 @@ class Service:
         self.metrics.watch_age.set(self._lateness())
         counts = {"queued": 0, "running": 0}
         for _, body in self.index.builds():
-            status = body.get("status") or {}  # not read into a model: of a thousand that takes a third of a second
+            status = body.get("status") or {}  # not a model: of a thousand, reading takes 60 ms or more
             active = any(condition["type"] == ConditionType.RECONCILING for condition in status.get("conditions") or ())
             if status.get("jobName") and active:
                 counts["running" if status.get("startedAt") else "queued"] += 1
