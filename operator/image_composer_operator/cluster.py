@@ -39,6 +39,10 @@ TIMEOUT_SECONDS = 30.0
 PAGE = 200
 """Objects a page of a list: 200 ImageBuilds of ordinary size are about 1 MiB."""
 
+WARNINGS = "type=Warning,reason!=FailedScheduling,involvedObject.kind!=ImageBuild"
+"""Fields of Events that say why a Job or a pod doesn't get on: not our own, nor the scheduler's, which a pod's status
+repeats and which are as many as there are waiting pods."""
+
 EVENT_MESSAGE = 1024
 """Longest message of an Event that the API server takes."""
 
@@ -98,9 +102,11 @@ class Cluster:
         """Close all connections."""
         await self._api.close()
 
-    async def list_all(self, resource: Resource, namespace: str | None, selector: str = "") -> Listing:
+    async def list_all(
+        self, resource: Resource, namespace: str | None, selector: str = "", fields: str = ""
+    ) -> Listing:
         """Give all objects of a namespace, or of the cluster; asked for page by page."""
-        query = {"limit": str(PAGE), "labelSelector": selector}
+        query = {"limit": str(PAGE), "labelSelector": selector, "fieldSelector": fields}
         items: list[Body] = []
         while True:
             page = await self._request("GET", resource, namespace, query=query)
@@ -150,12 +156,12 @@ class Cluster:
         body = {"preconditions": {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}}
         await self._delete("imagebuilds", metadata["namespace"], metadata["name"], body)
 
-    async def warnings(self, namespace: str, uid: str) -> list[Warned]:
-        """Give the warnings that the cluster has posted about an object, oldest first."""
-        query = {"fieldSelector": f"involvedObject.uid={uid},type=Warning", "limit": str(PAGE)}
-        page = await self._request("GET", "events", namespace, query=query)
-        found = [_warned(item) for item in page["items"]]
-        return sorted(found, key=lambda warning: warning.at)
+    async def warnings(self, namespace: str) -> Mapping[str, Sequence[Warned]]:
+        """Give the warnings that the cluster has posted in a namespace, oldest first, by the uid of their objects."""
+        found: dict[str, list[Warned]] = {}
+        for item in (await self.list_all("events", namespace, fields=WARNINGS)).items:
+            found.setdefault(item["involvedObject"].get("uid", ""), []).append(_warned(item))
+        return {uid: sorted(warnings, key=lambda warning: warning.at) for uid, warnings in found.items()}
 
     async def post_event(self, build: Body, *, kind: str, reason: str, message: str, instance: str) -> None:
         """Post an Event about an ImageBuild."""

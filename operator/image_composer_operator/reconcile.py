@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +31,8 @@ from image_composer_operator.merge_patch import merge_patch
 from image_composer_operator.metrics import Metrics
 from image_composer_operator.model import Body, ImageBuild, Plan, make_plan, read_build
 from image_composer_operator.names import FINALIZER, NAMESPACE_ALLOWED, NAMESPACE_LABEL
-from image_composer_operator.observe import Pod, newest, read_pod
+from image_composer_operator.observe import Pod, Warned, newest, read_pod
+from image_composer_operator.recent import Recent
 from image_composer_operator.settings import OperatorSettings
 from image_composer_operator.status import BuildStatus, ConditionType, Reason
 
@@ -40,6 +40,10 @@ LOG = logging.getLogger(__name__)
 
 NAMESPACE_SECONDS = 30.0
 """How long a namespace's label is taken for granted: hundreds of ImageBuilds may be in it."""
+
+WARNINGS_SECONDS = 2.0
+"""How long the warnings of a namespace are taken for all there are. The API server looks through every Event of the
+namespace to answer, and hundreds of builds may be waiting in it."""
 
 REFUSED_AGAIN = 30.0
 """Seconds after which a Job that the cluster refused is tried again."""
@@ -60,7 +64,13 @@ class Reconciler:
     """Name of this operator's pod, for events."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _allowed: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    _allowed: Recent[str, bool] = field(init=False)
+    _warned: Recent[str, Mapping[str, Sequence[Warned]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what remembers answers about namespaces: many ImageBuilds of one ask at the same time."""
+        self._allowed = Recent(self._ask_allowed, lambda allowed: NAMESPACE_SECONDS if allowed else 1.0)
+        self._warned = Recent(self.cluster.warnings, lambda _: WARNINGS_SECONDS)
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at an ImageBuild once.
@@ -133,20 +143,18 @@ class Reconciler:
         """Say whether the namespace lets privileged pods be made for it."""
         if not self.settings.require_namespace_label or build.deleting:
             return True
-        now = time.monotonic()
-        until, allowed = self._allowed.get(build.namespace, (0.0, False))
-        if now >= until:
-            labels = await self.cluster.namespace_labels(build.namespace)
-            allowed = labels.get(NAMESPACE_LABEL) == NAMESPACE_ALLOWED
-            self._allowed[build.namespace] = (now + (NAMESPACE_SECONDS if allowed else 1.0), allowed)
-        return allowed
+        return await self._allowed.get(build.namespace)
 
-    async def _warnings(self, view: View) -> Any:
+    async def _ask_allowed(self, namespace: str) -> bool:
+        labels = await self.cluster.namespace_labels(namespace)
+        return labels.get(NAMESPACE_LABEL) == NAMESPACE_ALLOWED
+
+    async def _warnings(self, view: View) -> Sequence[Warned]:
         """Ask what the cluster says about the Job, or about its pod once there is one."""
         assert isinstance(view.plan, Plan)
         job = next(job for job in view.jobs if job.name == view.plan.job)
         pod = newest(pod for pod in view.pods if pod.job == job.name and not pod.ended)
-        return await self.cluster.warnings(view.build.namespace, pod.uid if pod else job.uid)
+        return (await self._warned.get(view.build.namespace)).get(pod.uid if pod else job.uid, ())
 
     def _destination(self, build: ImageBuild) -> S3Destination | None:
         """Give where an ImageBuild publishes to, though the rest of its spec may be wrong."""
