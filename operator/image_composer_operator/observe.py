@@ -51,6 +51,9 @@ class Job:
     active: int
     failed: int
     succeeded: int
+    ending: bool
+    """Whether the Job controller has decided upon its end, for which pods may still be waited."""
+
     end: JobEnd | None
     end_reason: str
     """The Job controller's word, for example DeadlineExceeded."""
@@ -139,13 +142,9 @@ def read_job(body: Body) -> Job:
     """Read a Job of the API."""
     metadata, status = body["metadata"], body.get("status") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    true = {each["type"]: each for each in status.get("conditions") or () if each["status"] == "True"}
     # FailureTarget and SuccessCriteriaMet come first, while pods are still ending: only these two are the end.
-    ends = [
-        condition
-        for condition in status.get("conditions") or ()
-        if condition["status"] == "True" and condition["type"] in tuple(JobEnd)
-    ]
-    end = ends[0] if ends else {}
+    end: Mapping[str, Any] = next((true[kind] for kind in JobEnd if kind in true), {})
     return Job(
         name=metadata["name"],
         uid=metadata["uid"],
@@ -159,6 +158,7 @@ def read_job(body: Body) -> Job:
         active=status.get("active") or 0,
         failed=status.get("failed") or 0,
         succeeded=status.get("succeeded") or 0,
+        ending=not true.keys().isdisjoint(("FailureTarget", "SuccessCriteriaMet")),
         end=JobEnd(end["type"]) if end else None,
         end_reason=end.get("reason", ""),
         end_message=end.get("message", ""),

@@ -83,27 +83,40 @@ def _standing(job: Job, alive: Pod | None, pods: Sequence[Pod], view: View) -> F
     if alive is not None and alive.has_begun:
         return Finding(Reason.RUNNING, _running_text(alive))
     lost = newest(pod for pod in pods if pod.ended or pod.deleting)
-    if lost is not None and lost.phase == "Succeeded":
-        return Finding(Reason.RUNNING, _running_text(lost))  # the Job's own end follows
     if lost is not None and alive is None:
-        found = why_failed(lost)
-        reason = Reason.DISRUPTED if found.reason is Reason.DISRUPTED else Reason.RETRYING
-        return Finding(reason, f"another try follows; {found.message}")
+        return _between(job, lost, pods)
     return Finding(Reason.QUEUED, "waiting for the builder pod to start")
+
+
+def _between(job: Job, last: Pod, pods: Sequence[Pod]) -> Finding:
+    """Say how a run stands whose last pod has ended, a second or two before the Job says what it makes of that."""
+    if last.phase == "Succeeded" or job.ending:
+        return Finding(Reason.RUNNING, _running_text(last))
+    found = why_failed(last)
+    if found.reason is Reason.DISRUPTED:
+        return Finding(Reason.DISRUPTED, f"another try follows; {found.message}")
+    # A failure that the Job has not counted may be the one too many.
+    if job.failed < sum(pod.phase == "Failed" and not pod.disrupted for pod in pods):
+        return Finding(Reason.RUNNING, _running_text(last))
+    return Finding(Reason.RETRYING, f"another try follows; {found.message}")
 
 
 def _running_text(pod: Pod) -> str:
     running = [container.name for container in pod.containers[1:] if container.state == "running"]
-    ended = [container.name for container in pod.containers[1:] if container.state == "terminated"]
+    ended = [container for container in pod.containers[1:] if container.state == "terminated"]
     if running:
         return f"{running[-1]} is running"
-    return f"{ended[-1]} is done" if ended else "the builder pod is starting"
+    if not ended:
+        return "the builder pod is starting"
+    return f"{ended[-1].name} {'has failed' if ended[-1].exit_code else 'is done'}"
 
 
 def _watched(decision: Decision, view: View, job: Job, pod: Pod | None) -> Decision:
     """Let somebody ask what keeps a pod from starting, more rarely the longer it takes."""
     if job.suspended or (pod is not None and (pod.has_begun or not pod.scheduled)):
         return decision
+    if pod is None and (job.active or job.ending):
+        return decision  # the Job has its pod; the news of it, or of its end, are on their way
     since = pod.created_at if pod is not None else job.created_at
     waited = (view.now - since).total_seconds()
     if waited < QUIET_START:

@@ -263,6 +263,23 @@ def test_a_pod_that_is_done_before_its_job_is_no_failed_try() -> None:
     assert standing(decision) == ("Running", WORKING)
 
 
+@pytest.mark.parametrize(
+    "news",
+    [
+        pytest.param({"active": 1}, id="the Job has not seen it"),
+        pytest.param({"failed": 1, "conditions": [{"type": "FailureTarget", "status": "True"}]}, id="the Job gives up"),
+    ],
+)
+def test_another_try_is_not_announced_before_the_job_has_counted_the_last_one(news: Body) -> None:
+    body = build()
+    nearly = job(body, **news)
+    states = up_to("resolve", done(2, failed("resolve", "SOLVE_CONFLICT")))
+    decision = decided(body, [nearly], [pod(nearly, states, phase="Failed")])
+    assert standing(decision) == ("Running", WORKING)
+    assert decision.status.conditions[0].message == "resolve has failed"
+    assert not decision.wants_warnings
+
+
 def test_between_two_tries_the_reason_of_the_last_one_is_told() -> None:
     body = build()
     retried = job(body, failed=1)
