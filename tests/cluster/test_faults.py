@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -121,8 +121,8 @@ def test_an_s3_server_that_is_away_when_the_build_publishes_is_waited_for(builds
     builds.apply(name, tiny(name))
     builds.wait_for_stage(name, ["image", "attest", "publish"])
     s3.stop()
-    threading.Timer(OUTAGE, s3.restart).start()
-    builds.wait_for_stage(name, ["publish"])
+    time.sleep(OUTAGE)  # the outage itself
+    s3.restart()
     status = assert_published_once(builds, s3, name)
     assert status["finishedAt"] > status["startedAt"]
 
