@@ -195,6 +195,13 @@ def read_pod(body: Body) -> Pod:
     )
 
 
+def has_worked(body: Body) -> bool:
+    """Say whether a pod's main container has ended, or all of the pod."""
+    status = body.get("status") or {}
+    ended = any("terminated" in (each.get("state") or {}) for each in status.get("containerStatuses") or ())
+    return ended or status.get("phase") in ("Succeeded", "Failed")
+
+
 def newest(pods: Iterable[Pod]) -> Pod | None:
     """Give the pod of the newest try."""
     return max(pods, key=lambda pod: (pod.created_at, pod.name), default=None)

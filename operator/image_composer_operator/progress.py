@@ -71,7 +71,8 @@ def former_build(status: BuildStatus) -> FormerBuild | None:
 def observed(status: BuildStatus, job: Job, pods: Sequence[Pod]) -> BuildStatus:
     """Give a status with all that the pods of its run show, whatever came of them."""
     pod = newest(pods)
-    attempts = job.failed + (1 if job.active or job.succeeded else 0)
+    at_work = bool(job.active) and pod is not None and pod.has_begun
+    attempts = job.failed + (1 if at_work or job.succeeded else 0)
     changes: dict[str, Any] = {"attempts": max(attempts, status.attempts or 0) or None}
     if pod is not None:
         stages = [_stage(name, pod.container(name)) for name in STEPS]

@@ -14,6 +14,7 @@ from image_composer_operator.index import Index, Key, Kind
 from image_composer_operator.metrics import Metrics
 from image_composer_operator.model import Body
 from image_composer_operator.names import SELECTOR
+from image_composer_operator.observe import has_worked
 from image_composer_operator.reconcile import Reconciler
 from image_composer_operator.settings import OperatorSettings
 from image_composer_operator.status import ConditionType
@@ -26,6 +27,9 @@ KINDS: Sequence[tuple[Kind, str]] = (("imagebuilds", ""), ("jobs", SELECTOR), ("
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before an ImageBuild is tried again whose reconciling failed: doubled with each failure in a row."""
+
+JOB_FOLLOWS = 2.5
+"""Seconds that news of a pod's end wait longer: the Job controller takes one to notice, and its word counts."""
 
 CONFLICT = 409
 
@@ -71,8 +75,13 @@ class Service:
         if late is not None and not self.index.behind(late[0]):
             del self._late[body["metadata"]["uid"]]
         if key is not None:
-            # A new ImageBuild or spec at once; pods say much in little time.
-            self.queue.add(key, 0.0 if kind == "imagebuilds" else self.settings.settle_seconds)
+            self.queue.add(key, self._patience(kind, body))
+
+    def _patience(self, kind: Kind, body: Body) -> float:
+        """Give for how long news may gather: a new ImageBuild or spec at once; pods say much in little time."""
+        if kind == "imagebuilds":
+            return 0.0
+        return self.settings.settle_seconds + (JOB_FOLLOWS if kind == "pods" and has_worked(body) else 0.0)
 
     def problems(self) -> list[str]:
         """Say what is wrong with this process, so that it had better be started anew."""

@@ -240,6 +240,7 @@ def test_a_pod_that_can_not_mount_says_what_is_missing(message: str, reason: str
     stuck = job(body, active=1)
     decision = decided(body, [stuck], [pod(stuck)], warnings=[Warned("FailedMount", message, at=NOW)])
     assert standing(decision) == (reason, WORKING)
+    assert decision.status.attempts is None  # nothing has been tried yet
 
 
 @pytest.mark.parametrize(

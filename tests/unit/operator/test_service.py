@@ -12,7 +12,7 @@ from image_composer_operator.cluster import Cluster, Listing
 from image_composer_operator.metrics import Metrics
 from image_composer_operator.model import Body
 from image_composer_operator.service import Service
-from support.builds import SETTINGS, build, decided
+from support.builds import SETTINGS, build, decided, job, pod, published_states, running, up_to
 
 
 class Lists(Cluster):
@@ -90,5 +90,24 @@ def test_active_builds_are_those_that_somebody_works_at() -> None:
             for sample in metric.samples
         }
         assert counted == {"queued": 1, "running": 0}
+
+    asyncio.run(body())
+
+
+def test_the_end_of_a_pod_waits_for_what_its_job_says() -> None:
+    async def body() -> None:
+        service = Service(Lists(), SETTINGS.model_copy(update={"settle_seconds": 0.0}), Metrics("1"), "test")
+        of = build()
+        service.index.put("imagebuilds", of, "list")
+        at_work = job(of, active=1)
+        done_pod = pod(at_work, published_states(at_work, of), phase="Running")
+        service.saw("pods", "ADDED", pod(at_work, up_to("fetch", running()), name="other"))
+        assert await asyncio.wait_for(service.queue.get(), 1) == ("images", "edge")
+        service.queue.done(("images", "edge"))
+        service.saw("pods", "ADDED", done_pod)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(service.queue.get(), 0.1)
+        service.saw("jobs", "ADDED", at_work)
+        assert await asyncio.wait_for(service.queue.get(), 1) == ("images", "edge")
 
     asyncio.run(body())
