@@ -70,7 +70,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.queueing.worker_limit = None
     settings.queueing.idle_timeout = 1.0
     settings.posting.enabled = False
-    settings.persistence.finalizer = FINALIZER
+    # A name of its own: kopf takes its finalizer from every object that it needs none for, and ours is not kopf's to take.
+    settings.persistence.finalizer = f"{GROUP}/kopf"
     settings.persistence.diffbase_storage = Unremembered()
     settings.process.ultimate_exiting_timeout = 20
 
