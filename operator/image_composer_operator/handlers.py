@@ -15,7 +15,6 @@ from image_composer_operator.health import HealthServer
 from image_composer_operator.index import Kind
 from image_composer_operator.metrics import Metrics
 from image_composer_operator.names import (
-    FINALIZER,
     GROUP,
     LABEL_MANAGED_BY,
     MANAGED_BY,
@@ -70,7 +69,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.queueing.worker_limit = None
     settings.queueing.idle_timeout = 1.0
     settings.posting.enabled = False
-    # A name of its own: kopf takes its finalizer from every object that it needs none for, and ours is not kopf's to take.
+    # A name of its own: kopf takes its finalizer from every object that it needs none for. Ours is not its to take.
     settings.persistence.finalizer = f"{GROUP}/kopf"
     settings.persistence.diffbase_storage = Unremembered()
     settings.process.ultimate_exiting_timeout = 20
