@@ -49,7 +49,8 @@ def _cleaning(view: View) -> Decision:
     if cleanup is None:
         return _deleting(view, message, None).after(CreateCleanup())
     if cleanup.end is JobEnd.COMPLETE:
-        return Decision(build.status, [SetFinalizer(present=False)])
+        done = Decision(build.status, [SetFinalizer(present=False)])
+        return done if cleanup.deleting else done.after(DeleteJob(cleanup))
     if cleanup.end is JobEnd.FAILED:
         return _failed(view, cleanup)
     return _deleting(view, message, WAIT_FOR_END if cleanup.deleting else None)
