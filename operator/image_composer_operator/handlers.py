@@ -10,7 +10,7 @@ from typing import Any
 
 import kopf
 
-from image_composer_operator.cluster import connect
+from image_composer_operator.cluster import PAGE, connect
 from image_composer_operator.health import HealthServer
 from image_composer_operator.index import Kind
 from image_composer_operator.metrics import Metrics
@@ -61,6 +61,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.server_timeout = 240
     settings.watching.client_timeout = 270
     settings.watching.connect_timeout = 10
+    settings.watching.chunk_size = PAGE
     settings.watching.label_selectors["batch", "v1", "jobs"] = SELECTOR
     settings.watching.label_selectors["", "v1", "pods"] = SELECTOR
     settings.networking.request_timeout = 30

@@ -184,13 +184,16 @@ class Service:
         namespaces: Sequence[str | None] = self.settings.namespaces or [None]
         for kind, selector in KINDS:
             for namespace in namespaces:
-                listing = await self.cluster.list_all(kind, namespace, selector)
-                for body in listing.items:
-                    self._compare(body)
-                    self.index.put(kind, body, "list")
-                uids = {body["metadata"]["uid"] for body in listing.items}
+                uids: set[str] = set()
+                version = ""
+                async for page in self.cluster.pages(kind, namespace, selector):
+                    for body in page.items:
+                        self._compare(body)
+                        self.index.put(kind, body, "list")
+                        uids.add(body["metadata"]["uid"])
+                    version = page.version
                 present |= uids
-                for key in self.index.keep_only(kind, namespace, uids, listing.version):
+                for key in self.index.keep_only(kind, namespace, uids, version):
                     self.queue.add(key)
         self._late = {uid: late for uid, late in self._late.items() if uid in present}
         first = not self.synced.is_set()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from image_composer_operator import service as module
-from image_composer_operator.cluster import Cluster, Listing
+from image_composer_operator.cluster import Cluster, Page
 from image_composer_operator.metrics import Metrics
 from image_composer_operator.model import Body
 from image_composer_operator.service import Service
@@ -21,8 +22,12 @@ class Lists(Cluster):
     def __init__(self, *builds: Body) -> None:
         self.builds = builds
 
-    async def list_all(self, resource: Any, namespace: str | None, selector: str = "", fields: str = "") -> Listing:
-        return Listing(self.builds if resource == "imagebuilds" else [], "1000")
+    async def pages(
+        self, resource: Any, namespace: str | None, selector: str = "", fields: str = ""
+    ) -> AsyncIterator[Page]:
+        for body in self.builds if resource == "imagebuilds" else ():
+            yield Page([body], "1000")
+        yield Page([], "1000")
 
 
 def made(*builds: Body) -> Service:
