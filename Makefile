@@ -10,7 +10,7 @@ VENV := .venv
 PYTEST = $(VENV)/bin/pytest $(ARGS)
 SOURCES = builder operator providers tests
 CLUSTER = PYTHONPATH=tests $(VENV)/bin/python -m support.cluster
-CLUSTER_TOOLS = tests/cluster/tools/build.sh pause versitygw kubernetes helm
+CLUSTER_TOOLS = tests/cluster/tools/build.sh pause versitygw kubernetes helm kwok
 
 export PYTHON
 SHELL := /bin/bash
