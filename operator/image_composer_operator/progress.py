@@ -130,6 +130,7 @@ def _results(result: PublishedResult) -> dict[str, Any]:
         ],
         "sbom": documents.get("sbom"),
         "lock": documents.get("lock"),
+        "provenance": documents.get("provenance"),
         "result": StoredDocument(uri=f"{folder}{result.result}"),
         "lock_digest": result.lock_digest,
         "kernel_version": result.kernel_version,

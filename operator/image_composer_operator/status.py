@@ -328,6 +328,9 @@ class BuildStatus(StatusModel):
     lock: StoredDocument | None = None
     """The lock file, which lockRef takes back."""
 
+    provenance: StoredDocument | None = None
+    """From what and by what the images were made: an in-toto statement with SLSA's predicate."""
+
     result: StoredDocument | None = None
     """result.json: everything about the build; stored last, so that its presence means that all is there."""
 

@@ -104,13 +104,18 @@ def test_the_objects_are_what_the_status_says(example: Built, s3: S3Server) -> N
     folder = status["folder"].removeprefix("s3://images/")
     names = {key.removeprefix(folder) for key in objects(s3, folder)}
     [image] = status["artifacts"]
-    uris = [image["uri"], status["sbom"]["uri"], status["lock"]["uri"], status["result"]["uri"], status["log"]]
+    documents = [status[kind]["uri"] for kind in ("sbom", "lock", "provenance", "result")]
+    uris = [image["uri"], *documents, status["log"]]
     assert {uri.removeprefix(status["folder"]) for uri in uris} <= names
     result = json.loads(s3.client().get_object(Bucket="images", Key=f"{folder}result.json")["Body"].read())
     assert result["artifacts"][0]["sha256"] == image["sha256"]
     assert (result["specDigest"], result["lockDigest"]) == (status["specDigest"], status["lockDigest"])
     sbom = json.loads(s3.client().get_object(Bucket="images", Key=_key(status["sbom"]["uri"]))["Body"].read())
     assert sbom["spdxVersion"] == "SPDX-2.3"
+    statement = json.loads(
+        s3.client().get_object(Bucket="images", Key=_key(status["provenance"]["uri"]))["Body"].read()
+    )
+    assert statement["subject"] == [{"name": image["uri"].rpartition("/")[2], "digest": {"sha256": image["sha256"]}}]
 
 
 def test_the_log_tells_of_every_stage(example: Built, s3: S3Server) -> None:

@@ -48,7 +48,8 @@ def assert_published_once(builds: Builds, s3: S3Server, name: str, *, tries: int
     keys = objects(s3, f"{builds.namespace}/{name}/")
     assert {key.split("/")[2] for key in keys} == {folder_of(status).split("/")[2]}
     names = {key.removeprefix(folder_of(status)) for key in keys}
-    expected = {each["uri"].rpartition("/")[2] for each in [*status["artifacts"], status["sbom"], status["lock"]]}
+    documents = [status["sbom"], status["lock"], status["provenance"]]
+    expected = {each["uri"].rpartition("/")[2] for each in [*status["artifacts"], *documents]}
     assert {each for each in names if not each.startswith("logs/")} == {*expected, "SHA256SUMS", "result.json"}
     return status
 

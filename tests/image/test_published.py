@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.build, pytest.mark.network]
 
 def test_the_folder_holds_what_was_asked_for_and_its_evidence(image: Image) -> None:
     base = f"{image.spec.name}-1.2.3-x86_64"
-    expected = {f"{base}.{extension}" for extension in ("raw", "raw.zst", "spdx.json", "lock.json")}
+    expected = {f"{base}.{extension}" for extension in ("raw", "raw.zst", "spdx.json", "lock.json", "provenance.json")}
     assert {path.name for path in image.folder.iterdir()} == expected | {"SHA256SUMS", "result.json"}
 
 
@@ -41,6 +41,7 @@ def test_the_result_tells_what_is_there(image: Image) -> None:
     assert {document.kind: document.sha256 for document in result.documents} == {
         "sbom": file_sha256(image.path("spdx.json")),
         "lock": file_sha256(image.path("lock.json")),
+        "provenance": file_sha256(image.path("provenance.json")),
         "checksums": file_sha256(image.folder / "SHA256SUMS"),
     }
     assert result.disk_size == image.raw.stat().st_size

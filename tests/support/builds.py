@@ -159,6 +159,7 @@ RESULT = {
     "documents": [
         {"kind": "sbom", "file": "edge.spdx.json", "sha256": "b" * 64},
         {"kind": "lock", "file": "edge.lock.json", "sha256": "c" * 64},
+        {"kind": "provenance", "file": "edge.provenance.json", "sha256": "f" * 64},
     ],
     "specDigest": "d" * 64,
     "lockDigest": "e" * 64,

@@ -137,7 +137,7 @@ def _package(package: LockedPackage, facts: PackageFacts, lock: Lock, image: Ima
             {
                 "referenceCategory": "PACKAGE-MANAGER",
                 "referenceType": "purl",
-                "referenceLocator": _purl(package, lock, image),
+                "referenceLocator": package_purl(package, lock, image),
             }
         ],
     }
@@ -151,7 +151,7 @@ def _package(package: LockedPackage, facts: PackageFacts, lock: Lock, image: Ima
     return element | {key: value for key, value in optional.items() if value}
 
 
-def _purl(package: LockedPackage, lock: Lock, image: ImageFacts) -> str:
+def package_purl(package: LockedPackage, lock: Lock, image: ImageFacts) -> str:
     """Give a package's URL; one from elsewhere must not be taken for the distribution's own by a scanner."""
     distro = f"{image.vendor}-{lock.target.release}"
     if package.repository in image.own_repositories:

@@ -42,6 +42,7 @@ GONE = frozenset({"NoSuchUpload"})
 
 CONTENT_TYPES = {
     ".spdx.json": "application/spdx+json",
+    ".provenance.json": "application/vnd.in-toto+json",
     ".json": "application/json",
     ".zst": "application/zstd",
     ".gz": "application/gzip",

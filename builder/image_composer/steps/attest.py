@@ -1,4 +1,4 @@
-"""attest: what the images are made of, for machines to check: SBOM, lock, checksums."""
+"""attest: what the images are made of, for machines to check: SBOM, lock, provenance, checksums."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from image_composer import __version__
 from image_composer.digest import file_sha256, pretty_json
 from image_composer.evidence.checksums import sha256sums
 from image_composer.evidence.facts import read_facts
+from image_composer.evidence.provenance import provenance
 from image_composer.evidence.sbom_spdx import ImageFacts, spdx_document
 from image_composer.formats.naming import base_name
 from image_composer.steps.build import Build
@@ -14,6 +15,7 @@ from image_composer.workspace import AssembledRoot, FinishedImages
 CHECKSUMS = "SHA256SUMS"
 SBOM_SUFFIX = ".spdx.json"
 LOCK_SUFFIX = ".lock.json"
+PROVENANCE_SUFFIX = ".provenance.json"
 
 
 def attest(build: Build) -> None:
@@ -40,8 +42,10 @@ def attest(build: Build) -> None:
     base = base_name(spec.name, spec.version, spec.target.architecture)
     workspace.write_text(workspace.evidence / f"{base}{SBOM_SUFFIX}", pretty_json(document))
     workspace.write(workspace.evidence / f"{base}{LOCK_SUFFIX}", build.lock)
-    files = [workspace.images / name for name in finished.files]
-    files += [path for path in sorted(workspace.evidence.iterdir()) if path.name != CHECKSUMS]
-    sums = sha256sums({path.name: file_sha256(path) for path in files})
+    images = {name: file_sha256(workspace.images / name) for name in finished.files}
+    statement = provenance(build.lock, image, images, epoch=assembled.epoch)
+    workspace.write_text(workspace.evidence / f"{base}{PROVENANCE_SUFFIX}", pretty_json(statement))
+    written = [path for path in sorted(workspace.evidence.iterdir()) if path.name != CHECKSUMS]
+    sums = sha256sums({**images, **{path.name: file_sha256(path) for path in written}})
     workspace.write_text(workspace.evidence / CHECKSUMS, sums)
     build.reporter.conclude(f"SBOM of {len(build.lock.packages)} packages")

@@ -15,12 +15,17 @@ from image_composer.publish import directory
 from image_composer.publish.published import published_result
 from image_composer.spec.base import format_size
 from image_composer.spec.location import object_uri
-from image_composer.steps.attest import CHECKSUMS, LOCK_SUFFIX, SBOM_SUFFIX
+from image_composer.steps.attest import CHECKSUMS, LOCK_SUFFIX, PROVENANCE_SUFFIX, SBOM_SUFFIX
 from image_composer.steps.build import Build
 from image_composer.workspace import AssembledRoot, FinishedImages, PublishPlace
 
-Kind = Literal["sbom", "lock", "checksums"]
-KINDS: tuple[tuple[str, Kind], ...] = ((SBOM_SUFFIX, "sbom"), (LOCK_SUFFIX, "lock"), (CHECKSUMS, "checksums"))
+Kind = Literal["sbom", "lock", "provenance", "checksums"]
+KINDS: tuple[tuple[str, Kind], ...] = (
+    (SBOM_SUFFIX, "sbom"),
+    (LOCK_SUFFIX, "lock"),
+    (PROVENANCE_SUFFIX, "provenance"),
+    (CHECKSUMS, "checksums"),
+)
 
 
 def publish_results(build: Build) -> None:

@@ -91,6 +91,7 @@ def test_a_published_build_tells_where_everything_is() -> None:
         {"format": "raw", "compression": "none", "uri": f"{folder}edge.raw", "size": 1000, "sha256": "a" * 64}
     ]
     assert status["sbom"] == {"uri": f"{folder}edge.spdx.json", "sha256": "b" * 64}
+    assert status["provenance"] == {"uri": f"{folder}edge.provenance.json", "sha256": "f" * 64}
     assert status["result"] == {"uri": f"{folder}result.json"}
     assert status["log"] == f"{folder}logs/pod-1.log"
     assert status["conditions"][0]["reason"] == "Succeeded"

@@ -180,7 +180,12 @@ def test_a_server_that_knows_no_conditions_is_published_to_all_the_same(bucket: 
 def test_several_publishers_of_the_same_build_agree(bucket: Bucket, tmp_path: Path) -> None:
     finished = finish(tmp_path / "work", image=LARGE)
     with ThreadPoolExecutor(3) as threads:
-        standings = [future.result() for future in [threads.submit(put, bucket, finished) for _ in range(3)]]
+        futures = [threads.submit(put, bucket, finished) for _ in range(3)]
+        errors = [error for future in futures if (error := future.exception()) is not None]
+    # One that meets the others too often gives up, as docs/publishing.md says, and finds the result when it tries again.
+    assert all(isinstance(error, PublishError) and error.retryable for error in errors), errors
+    standings = [future.result() for future in futures if future.exception() is None]
+    standings += [put(bucket, finished) for _ in errors]
     assert {standing.sha256 for standing in standings} == {finished.digests["result.json"]}
     assert bucket.digests() == finished.digests
     assert bucket.unfinished() == []
