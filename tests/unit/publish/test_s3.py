@@ -182,7 +182,7 @@ def test_several_publishers_of_the_same_build_agree(bucket: Bucket, tmp_path: Pa
     with ThreadPoolExecutor(3) as threads:
         futures = [threads.submit(put, bucket, finished) for _ in range(3)]
         errors = [error for future in futures if (error := future.exception()) is not None]
-    # One that meets the others too often gives up, as docs/publishing.md says, and finds the result when it tries again.
+    # One that meets the others too often gives up, as docs/publishing.md says, and finds the result at its next try.
     assert all(isinstance(error, PublishError) and error.retryable for error in errors), errors
     standings = [future.result() for future in futures if future.exception() is None]
     standings += [put(bucket, finished) for _ in errors]
