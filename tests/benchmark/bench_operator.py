@@ -6,6 +6,7 @@ Reported, never asserted: `make bench`. The smaller trial in tests/cluster/test_
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -39,10 +40,15 @@ def test_many_builds_at_once(room: str, tmp_path: Path, capsys: pytest.CaptureFi
         trial.wait(END_SECONDS)
         trial.settle()
         figures = trial.figures()
+        before, started = trial.requests(), time.monotonic()
+        trial.restart()
+        seconds, again = time.monotonic() - started, trial.requests() - before
+        peak = trial.operator.peak_mib
     with capsys.disabled():
         print(f"\n\n{BUILDS} ImageBuilds on {NODES} pretended nodes, {room}, {os.cpu_count()} cores")
         for name, value in shown(figures):
-            print(f"{name:<44} {value}")
+            print(f"{name:<48} {value}")
+        print(f"{'a new operator: seconds until it knows them all':<48} {seconds:.0f}, {peak:.0f} MiB, {listed(again)}")
 
 
 def shown(figures: Figures) -> list[tuple[str, str]]:

@@ -96,3 +96,10 @@ def test_nothing_is_written_once_all_have_ended(trial: Trial) -> None:
 
     eventually(was_resynced_twice, "everything is listed twice", seconds=60, every=1.0)
     assert [what for what in trial.requests() - before if not is_reading(what)] == []
+
+
+def test_nor_by_an_operator_that_takes_over(trial: Trial, figures: Figures) -> None:
+    before = trial.requests()
+    trial.restart()
+    trial.settle()
+    assert [what for what in trial.requests() - before if not is_reading(what)] == []

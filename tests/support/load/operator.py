@@ -35,17 +35,18 @@ class OperatorProcess:
         self._port = port
 
     @classmethod
-    def start(cls, plane: ControlPlane, **settings: Any) -> OperatorProcess:
+    def start(cls, plane: ControlPlane, kubeconfig: Path, settings: Mapping[str, Any]) -> OperatorProcess:
         """Start the operator and wait until it is ready.
 
         Args:
             plane: the cluster, with the CRD.
+            kubeconfig: whose rights it has, see `give_rights`.
             settings: of its settings file; the required ones have values.
         """
         port = free_port()
         file = plane.folder / "settings.yaml"
         file.write_text(json.dumps({"builderImage": "registry.example/builder:1", "metricsPort": port, **settings}))
-        argv: list[str | Path] = ["env", f"KUBECONFIG={_kubeconfig(plane)}", PROGRAM, "run", "--settings", file]
+        argv: list[str | Path] = ["env", f"KUBECONFIG={kubeconfig}", PROGRAM, "run", "--settings", file]
         log = plane.folder / "log/operator.log"
         operator = cls(Daemon.start("the operator", argv, log, bound=True), port)
         try:
@@ -99,7 +100,7 @@ class OperatorProcess:
         return text
 
 
-def _kubeconfig(plane: ControlPlane) -> Path:
+def give_rights(plane: ControlPlane) -> Path:
     """Give the operator its account, as the chart would, and write the kubeconfig of it."""
     plane.kubectl("create", "namespace", chart.NAMESPACE)
     rights = [found for found in chart.objects() if found["kind"] in RIGHTS]

@@ -6,6 +6,7 @@ import copy
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ import yaml
 from support.cluster import ControlPlane, eventually
 
 from .nodes import FakeNodes
-from .operator import ACCOUNT, OperatorProcess
+from .operator import ACCOUNT, OperatorProcess, give_rights
 
 PROJECT = Path(__file__).parents[3]
 EXAMPLE = PROJECT / "examples/debian-12.yaml"
@@ -127,13 +128,24 @@ class Trial:
     nodes: FakeNodes
     operator: OperatorProcess
     load: Load
+    kubeconfig: Path
+    """The operator's."""
+
     _started: datetime = field(default_factory=lambda: datetime.now(UTC))
     _applied: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def apply(self) -> None:
-        """Make all ImageBuilds, as fast as the API server takes them."""
+        """Make all ImageBuilds, as fast as the API server takes them: one kubectl a namespace, all at the same time."""
+        manifests = self.load.manifests()
+        lists = [
+            {"apiVersion": "v1", "kind": "List", "items": manifests[number :: self.load.namespaces]}
+            for number in range(self.load.namespaces)
+        ]
         self._started = datetime.now(UTC)
-        self._create(*self.load.manifests())
+        with ThreadPoolExecutor(len(lists)) as teams:
+            made = [teams.submit(self.plane.kubectl, "create", "-f", "-", input=json.dumps(each)) for each in lists]
+        for done in made:
+            done.result()
         self._applied = datetime.now(UTC)
 
     def wait(self, seconds: float) -> None:
@@ -166,6 +178,18 @@ class Trial:
 
         eventually(is_quiet, "the operator writes nothing", seconds=60, every=2.0)
 
+    def restart(self) -> None:
+        """Put another operator in the place of this one, and wait until it has looked at everything."""
+        self.operator.stop()
+        self.operator = OperatorProcess.start(self.plane, self.kubeconfig, self.load.settings)
+
+        def has_looked() -> bool:
+            return self.operator.total("image_composer_reconcile_total").total() >= self.load.builds
+
+        eventually(
+            has_looked, "the new operator has looked at everything", seconds=300, logs=[self.operator.daemon.log]
+        )
+
     def figures(self) -> Figures:
         """Give what it cost so far; all builds must have ended."""
         jobs = {job["metadata"]["ownerReferences"][0]["uid"]: job for job in self.get("jobs")}
@@ -194,10 +218,6 @@ class Trial:
             cpu_seconds=operator.cpu_seconds,
         )
 
-    def _create(self, *objects: Body) -> None:
-        made = {"apiVersion": "v1", "kind": "List", "items": objects}
-        self.plane.kubectl("create", "-f", "-", input=json.dumps(made))
-
     def _audited(self) -> Iterator[Body]:
         with _audit_log(self.plane.folder).open() as lines:
             for line in lines:
@@ -222,11 +242,12 @@ def prepared(folder: Path, tools: Path, load: Load) -> Iterator[Trial]:
             # Pods are refused before their namespace has its account.
             for name in names:
                 eventually(partial(_has_account, plane, name), f"{name} has an account", seconds=60)
-            operator = OperatorProcess.start(plane, **load.settings)
+            kubeconfig = give_rights(plane)
+            trial = Trial(plane, nodes, OperatorProcess.start(plane, kubeconfig, load.settings), load, kubeconfig)
             try:
-                yield Trial(plane, nodes, operator, load)
+                yield trial
             finally:
-                operator.stop()
+                trial.operator.stop()
         finally:
             nodes.stop()
 
