@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from image_composer_operator.diagnose import Finding, why_failed, why_waiting
 from image_composer_operator.model import Plan
 from image_composer_operator.observe import Job, JobEnd, Pod, newest
 from image_composer_operator.progress import observed, published
-from image_composer_operator.status import BuildStatus, Reason
+from image_composer_operator.status import BuildStatus, ConditionType, Reason
 
 QUIET_START = 2.5
 """Seconds that a pod may take to show up and to start before the cluster is asked what keeps it."""
@@ -21,6 +22,9 @@ SLOWEST_LOOK = 30.0
 """Longest time in seconds between two questions about the same wait."""
 
 VALID = Standing(Reason.SUCCEEDED, "the spec is valid", ready=True)
+
+COUNTING = frozenset({Reason.UNSCHEDULABLE, Reason.QUOTA_EXCEEDED})
+"""Reasons whose sentences count what others use at the moment."""
 
 DEADLINE = "DeadlineExceeded"
 """The Job controller's word for a Job that took too long."""
@@ -69,7 +73,7 @@ def failure_of(status: BuildStatus, job: Job, pods: Sequence[Pod]) -> Finding:
 
 def _unfinished(view: View, status: BuildStatus, job: Job, pods: Sequence[Pod]) -> Decision:
     alive = newest(pod for pod in pods if not pod.ended and not pod.deleting)
-    standing = _standing(job, alive, pods, view)
+    standing = _steady(status, _standing(job, alive, pods, view))
     decided = Decision(standing_status(view, status, Standing(standing.reason, standing.message, working=True), VALID))
     return _watched(decided, view, job, alive)
 
@@ -86,6 +90,15 @@ def _standing(job: Job, alive: Pod | None, pods: Sequence[Pod], view: View) -> F
     if lost is not None and alive is None:
         return _between(job, lost, pods)
     return Finding(Reason.QUEUED, "waiting for the builder pod to start")
+
+
+def _steady(status: BuildStatus, found: Finding) -> Finding:
+    """Keep a sentence of which only numbers differ: those of nodes change with every pod that comes or goes."""
+    ready = status.condition(ConditionType.READY)
+    if found.reason not in COUNTING or ready is None or ready.reason != found.reason:
+        return found
+    same = re.sub(r"\d+", "0", ready.message) == re.sub(r"\d+", "0", found.message)
+    return replace(found, message=ready.message) if same else found
 
 
 def _between(job: Job, last: Pod, pods: Sequence[Pod]) -> Finding:

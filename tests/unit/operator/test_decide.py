@@ -258,6 +258,19 @@ def test_a_pod_that_can_not_start_says_why(status: Body, reason: str) -> None:
     assert standing(decided(body, [stuck], [pod(stuck, **status)])) == (reason, WORKING)
 
 
+def test_a_wait_for_room_is_told_again_only_when_more_than_numbers_differ() -> None:
+    body = build()
+    stuck = job(body, active=1)
+
+    def told(body: Body, said: str) -> Body:
+        return after(body, decided(body, [stuck], [pod(stuck, conditions=[{**UNSCHEDULED, "message": said}])]))
+
+    first = told(body, "0/25 nodes are available: 5 Insufficient cpu, 20 Too many pods.")
+    assert told(first, "0/25 nodes are available: 12 Insufficient cpu, 13 Too many pods.") == first
+    other = told(first, "0/25 nodes are available: 25 node(s) didn't match Pod's node affinity/selector.")
+    assert "affinity" in other["status"]["conditions"][0]["message"]
+
+
 def test_a_pod_that_is_done_before_its_job_is_no_failed_try() -> None:
     body = build()
     nearly = job(body, active=1)
