@@ -17,14 +17,11 @@ from image_composer.errors import ToolError
 from image_composer.run import Runner
 from image_composer_operator.crd import crd, schema
 from support.cluster import ControlPlane, eventually
-from support.cluster.api import Kubectl
+from support.cluster.api import Kubectl, wait_until_established
 from support.specs import ED25519_KEY, MINIMAL, PARTITIONS, SHA512_HASH, bare, problems, read
 
 PROJECT = Path(__file__).parents[2]
 DEFINITION = PROJECT / "crds/imagebuilds.yaml"
-
-ESTABLISHED_SECONDS = 60
-"""How long a definition may take until objects of its kind are served; a second is usual."""
 
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n..."
 PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
@@ -461,9 +458,7 @@ def definition(control_plane: ControlPlane) -> Kubectl:
     """kubectl for an API server that knows ImageBuilds."""
     kubectl = control_plane.kubectl
     kubectl("apply", "--filename", DEFINITION)
-    kubectl(
-        "wait", "--for=condition=Established", f"--timeout={ESTABLISHED_SECONDS}s", f"crd/{crd()['metadata']['name']}"
-    )
+    wait_until_established(kubectl, crd()["metadata"]["name"])
     return kubectl
 
 
@@ -807,7 +802,7 @@ def test_what_an_older_definition_let_through_can_still_be_worked_with(api: Api)
     version["schema"] = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     del version["selectableFields"]
     api("apply", "-f", "-", given=older)
-    api("wait", "--for=condition=Established", f"crd/imagebuilds.{group}")
+    wait_until_established(api, f"imagebuilds.{group}")
     wrong = manifest("edge", {"image": bare(name="Edge", mutability="immutable", colour="red")})
     wrong["apiVersion"] = f"{group}/v1alpha1"
     kind = f"imagebuilds.{group}"

@@ -16,6 +16,7 @@ import pytest
 
 from image_composer.errors import ToolError
 from support.cluster import ClusterError, ControlPlane, LocalCluster, S3Server, cgroups, eventually, free_index
+from support.cluster.api import wait_until_established
 from support.cluster.choose import CONTEXT, Cluster, choose
 from support.cluster.place import Place
 from support.cluster.tools import missing_for_cluster
@@ -158,7 +159,7 @@ def test_the_control_plane_checks_objects_by_their_definition(control_plane: Con
         "spec": {"group": "tests.imagecomposer.dev", "scope": "Namespaced", "names": names, "versions": [version]},
     }
     control_plane.kubectl("apply", "-f", "-", input=json.dumps(definition))
-    control_plane.kubectl("wait", "--for=condition=Established", "crd/probes.tests.imagecomposer.dev")
+    wait_until_established(control_plane.kubectl, "probes.tests.imagecomposer.dev")
     odd = {"apiVersion": "tests.imagecomposer.dev/v1", "kind": "Probe", "metadata": {"name": "odd"}}
 
     def refused() -> str | None:

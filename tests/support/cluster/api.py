@@ -5,12 +5,17 @@ from __future__ import annotations
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from image_composer.run import Completed, Runner
 
 from .certificates import Authority, Certificate
+from .processes import eventually
+
+ESTABLISHED_SECONDS = 60
+"""How long a definition may take to be established; a second is usual."""
 
 KUBECTL_SECONDS = 120
 """How long one call of kubectl may take: a `kubectl wait` of a test included."""
@@ -54,3 +59,13 @@ class Kubectl:
         # It keeps what it learns of an API server in its home.
         home = {"HOME": str(self.kubeconfig.parent)}
         return Runner().run(words, stdin=stdin, env=home, check=check, timeout=KUBECTL_SECONDS)
+
+
+def wait_until_established(kubectl: Callable[..., str], definition: str) -> None:
+    """Wait until a CustomResourceDefinition is established: `kubectl wait` fails on one that was made just now."""
+    established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}'
+
+    def is_established() -> bool:
+        return kubectl("get", f"crd/{definition}", "-o", established) == "True"
+
+    eventually(is_established, f"{definition} is established", seconds=ESTABLISHED_SECONDS)

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from support.cluster import ControlPlane, eventually
+from support.cluster.api import wait_until_established
 
 from .nodes import FakeNodes
 from .operator import ACCOUNT, OperatorProcess, give_rights
@@ -230,7 +231,7 @@ def prepared(folder: Path, tools: Path, load: Load) -> Iterator[Trial]:
     """Give a cluster with an operator, ready for a load; it ends with the context."""
     with ControlPlane.start(folder, tools, controllers=True, apiserver=_apiserver(folder)) as plane:
         plane.kubectl("create", "-f", CRD)
-        plane.kubectl("wait", "--for=condition=Established", "crd/imagebuilds.imagecomposer.dev")
+        wait_until_established(plane.kubectl, "imagebuilds.imagecomposer.dev")
         names = [f"load-{number}" for number in range(load.namespaces)]
         for name in names:
             plane.kubectl("create", "namespace", name)
