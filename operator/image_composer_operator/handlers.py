@@ -68,7 +68,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.connect_timeout = 5
     # No limit: a worker holds its place for as long as it idles, and all that ours do is put news into the index.
     settings.queueing.worker_limit = None
-    settings.queueing.idle_timeout = 0.1  # it keeps the object as long; a thousand pods are 100 MiB
+    settings.queueing.idle_timeout = 0.1  # it keeps the object as long; a thousand pods are 60 MiB
     settings.posting.enabled = False
     # A name of its own: kopf takes its finalizer from every object that it needs none for. Ours is not its to take.
     settings.persistence.finalizer = f"{GROUP}/kopf"
