@@ -15,7 +15,7 @@ import yaml
 
 from image_composer.errors import ToolError
 from image_composer.run import Runner
-from image_composer_operator.crd import crd, schema
+from image_composer_operator.crd import UNSEEN, crd, schema
 from support.cluster import ControlPlane, eventually
 from support.cluster.api import Kubectl, wait_until_established
 from support.specs import ED25519_KEY, MINIMAL, PARTITIONS, SHA512_HASH, bare, problems, read
@@ -650,9 +650,9 @@ def test_kubectl_shows_what_one_wants_to_know(api: Api) -> None:
     api("apply", "-f", "-", given=manifest("fresh", {"image": MINIMAL}))
     patch_status(api, STATUS)
     assert re.sub(r"\b\d+s\b", "AGE", api("get", "ib")).splitlines() == [
-        "NAME    READY   STAGE      DISTRIBUTION   VERSION   AGE",
-        "edge    False   assemble   debian         1.0       AGE",
-        "fresh                      debian         1.0       AGE",
+        "NAME    READY     STAGE      DISTRIBUTION   VERSION   AGE",
+        "edge    False     assemble   debian         1.0       AGE",
+        "fresh   Unknown              debian         1.0       AGE",
     ]
     assert re.sub(r" \d+s ", " 0s ", api("get", "imagebuilds", "edge", "-o", "wide")).splitlines() == [
         "NAME   READY   STAGE      DISTRIBUTION   VERSION   AGE   MESSAGE                         URI",
@@ -704,7 +704,7 @@ def test_unknown_fields_of_the_status_are_left_out(api: Api) -> None:
 def test_only_the_subresource_writes_the_status_and_nothing_else(api: Api) -> None:
     api("apply", "-f", "-", given=manifest("edge", {"image": MINIMAL}, status=STATUS))
     found = api.get("edge")
-    assert "status" not in found
+    assert found["status"] == UNSEEN
     patch = {"spec": {"suspend": True}, "status": STATUS}
     api("patch", "ib", "edge", "--subresource=status", "--type=merge", "--patch", json.dumps(patch))
     after = api.get("edge")
