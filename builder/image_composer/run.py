@@ -26,7 +26,7 @@ BASE_ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
-    "HOME": "/nonexistent",
+    "HOME": "/dev/null",  # no program can make anything there, root's neither
 }
 """All that a program sees of our environment: nothing of the caller's, so no credential and no locale leaks in."""
 

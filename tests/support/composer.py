@@ -89,7 +89,7 @@ class Composer:
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
-            "HOME": "/nonexistent",
+            "HOME": "/dev/null",
             "IMAGE_COMPOSER_CACHE_DIR": str(self.cache),
             "IMAGE_COMPOSER_RETRIES": "1",
             **{name: value for name, value in os.environ.items() if name.startswith("IMAGE_COMPOSER_MIRROR_")},

@@ -74,7 +74,7 @@ class Bucket:
         return S3Destination(bucket=self.name, prefix="edge", endpoint=self.endpoint, ca_bundle=self.ca_bundle)
 
     def settings(self, **changes: Any) -> Settings:
-        given = {"cache_dir": Path("/nonexistent"), "s3_credentials": self.credentials, "publish_patience": 30.0}
+        given = {"cache_dir": Path("/proc/nonexistent"), "s3_credentials": self.credentials, "publish_patience": 30.0}
         return Settings(**{**given, **changes})
 
     def document(self, **spec: Any) -> dict[str, Any]:

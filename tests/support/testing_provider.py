@@ -42,4 +42,4 @@ class Testing:
         return ()
 
 
-PROVIDER = Testing(Path(os.environ.get(FOLDER_VARIABLE, "/nonexistent")))
+PROVIDER = Testing(Path(os.environ.get(FOLDER_VARIABLE, "/proc/nonexistent")))

@@ -165,8 +165,8 @@ def test_namespaces_that_a_limit_forbids_are_reported_with_the_limits_name() -> 
 
 
 def test_namespaces_can_not_be_made_without_the_program_for_it() -> None:
-    check = check_namespaces(Behind(["/nonexistent/unshare"]))
-    assert (check.ok, check.finding) == (False, "can't be made: /nonexistent/unshare was not found")
+    check = check_namespaces(Behind(["/proc/nonexistent/unshare"]))
+    assert (check.ok, check.finding) == (False, "can't be made: /proc/nonexistent/unshare was not found")
 
 
 def test_a_user_with_subordinate_ids_has_ids_for_an_image(folder: Folder) -> None:

@@ -151,7 +151,7 @@ class ElsewhereRunner:
         env: Mapping[str, str] | None = None,
         shown_as: str | None = None,
     ) -> Completed:
-        words = [*argv[:-1], "/nonexistent"] if argv[0] == "debugfs" else argv
+        words = [*argv[:-1], "/proc/nonexistent"] if argv[0] == "debugfs" else argv
         return Runner().run(words, stdin=stdin, env=env, shown_as=shown_as)
 
 

@@ -258,8 +258,8 @@ class TestDerived:
         assert leftovers(root) == []
 
     def test_a_make_that_misses_its_own_input_fails_with_its_own_error(self, store: ContentStore) -> None:
-        with pytest.raises(FileNotFoundError, match="/nonexistent"):
-            store.derived("index", KEY, lambda path: path.write_bytes(Path("/nonexistent").read_bytes()))
+        with pytest.raises(FileNotFoundError, match="/proc/nonexistent"):
+            store.derived("index", KEY, lambda path: path.write_bytes(Path("/proc/nonexistent").read_bytes()))
 
 
 class TestTrim:

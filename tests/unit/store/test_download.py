@@ -318,7 +318,7 @@ class TestFileUrls:
     @pytest.mark.parametrize(
         ("url", "code"),
         [
-            ("file:///nonexistent/a.deb", "REPO_NOT_FOUND"),
+            ("file:///proc/nonexistent/a.deb", "REPO_NOT_FOUND"),
             ("file:///dev/null/a.deb", "REPO_NOT_FOUND"),
             ("file:///dev", "REPO_NOT_FOUND"),
             ("file://elsewhere.example.org/a.deb", "REPO_URL_INVALID"),

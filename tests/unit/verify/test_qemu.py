@@ -58,7 +58,7 @@ def test_a_machine_that_ends_in_any_other_way_counts_as_failed(tmp_path: Path, s
     assert not kvm_works(Runner(), device=Path("/dev/null"), qemu=ending)
 
 
-@pytest.mark.parametrize(("device", "qemu"), [("/nonexistent", QEMU), ("/dev/null", "/nonexistent")])
+@pytest.mark.parametrize(("device", "qemu"), [("/proc/nonexistent", QEMU), ("/dev/null", "/proc/nonexistent")])
 def test_without_the_device_or_qemu_there_is_no_kvm(device: str, qemu: str) -> None:
     assert not kvm_works(Runner(), device=Path(device), qemu=qemu)
 
