@@ -63,7 +63,7 @@ class ImageMaker:
         return write_archive(config, layers, references, self.output / f"{recipe.name}.tar")
 
     def _lock(self, recipe: Recipe, debian: DebianLayer) -> Lock:
-        request = _key("lock", [[source.url, source.suite] for source in debian.sources()], recipe.packages)
+        request = _key("lock", [[source.id, source.url] for source in debian.sources()], recipe.packages)
         return self.cache.lock(request, debian.lock, refresh=self.refresh)
 
     def _base(self, recipe: Recipe, debian: DebianLayer, lock: Lock) -> Layer:

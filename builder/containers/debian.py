@@ -71,7 +71,7 @@ class DebianLayer:
         build, spec = self._build(Path()), self._spec()
         provider, manifest, facts = self._target()
         mirrors = mirror_urls(build.settings, provider, spec, build.host_os_release, build.host_sources)
-        return repository_sources(spec, provider, manifest, facts, mirrors)
+        return repository_sources(spec, provider, manifest, facts, mirrors=mirrors, keys=build.settings.keys)
 
     def lock(self) -> Lock:
         """Find the packages.

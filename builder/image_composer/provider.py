@@ -7,17 +7,25 @@ in the group `image_composer.providers` whose name is the distribution's; see do
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
 from importlib.metadata import entry_points
-from typing import Annotated, Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from image_composer.errors import ComposerError, Problem, SpecError
 from image_composer.spec.base import AbsolutePath, KernelArgument, PackageName, SpecModel, Url
-from image_composer.spec.image import Architecture, Filesystem, ImageSpec, Partition
+from image_composer.spec.image import Architecture, Filesystem, ImageSpec, Partition, Signed
 
 GROUP = "image_composer.providers"
 """Entry point group that providers are found in."""
+
+
+class Family(StrEnum):
+    """A package format."""
+
+    DEB = "deb"
+    RPM = "rpm"
 
 
 class RepositoryFacts(SpecModel):
@@ -27,19 +35,26 @@ class RepositoryFacts(SpecModel):
     """Name in messages, lock file and SBOM."""
 
     archive: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
-    """Which archive it is part of: mirrors are given by archive."""
+    """Which archive it is part of: mirrors and keys are given by archive."""
 
     url: Url
     """Public base URL of the archive."""
 
-    suite: str
+    suite: str | None = None
     """deb: the suite below `dists/`."""
 
-    components: list[str] = Field(min_length=1)
+    components: list[str] = Field(default_factory=list)
     """deb: the components used."""
 
-    keys: list[str] = Field(min_length=1)
-    """Key files of the provider, any of whose keys may sign it."""
+    path: str | None = None
+    """rpm: the folder of `repodata/` below the archive's URL, empty when it is the archive's own; `{architecture}`
+    stands for the distribution's name of it."""
+
+    signed: Signed = Signed.METADATA_AND_PACKAGES
+    """rpm: what of it is signed, and therefore must be."""
+
+    keys: list[str] = Field(default_factory=list)
+    """Key files of the provider, any of whose keys may sign it. Without one, the machine's settings must name one."""
 
     priority: int = 500
     """Higher wins, whatever the versions."""
@@ -100,12 +115,38 @@ class AccountFacts(SpecModel):
     """Group that may read the shadow files."""
 
 
+class RpmFacts(SpecModel):
+    """Where the distribution's rpm keeps what is installed."""
+
+    database: AbsolutePath = "/var/lib/rpm"
+    """Folder of the database."""
+
+    backend: Literal["sqlite", "ndb"] = "sqlite"
+    """Format of the database."""
+
+
 class DefaultPackage(SpecModel):
     """A package that images have unless the user wants it otherwise."""
 
     name: PackageName
     unless: list[PackageName] = Field(default_factory=list)
     """Packages that do its work: it is left out when the user asks for one of them."""
+
+
+class Profile(SpecModel):
+    """A named set of packages that a spec can pick, add to and take from."""
+
+    title: str
+    """What it is for, in a few words."""
+
+    packages: list[DefaultPackage] = Field(default_factory=list)
+    """What images of it have beyond the base and default packages, with the same rules as those."""
+
+    kernel_package: PackageName | None = None
+    """Package that brings its kernel, instead of the architecture's."""
+
+    command_line: list[KernelArgument] = Field(default_factory=list)
+    """Kernel arguments after those of the architecture."""
 
 
 class Conditional(SpecModel):
@@ -147,8 +188,11 @@ class Manifest(SpecModel):
     title: str
     """For people, for example `Debian 12 (bookworm)`."""
 
-    family: Literal["deb"]
+    family: Family
     """Package format."""
+
+    rpm: RpmFacts = RpmFacts()
+    """rpm: facts about its database."""
 
     architectures: dict[Architecture, ArchitectureFacts]
     repositories: list[RepositoryFacts]
@@ -158,6 +202,12 @@ class Manifest(SpecModel):
 
     default_packages: list[DefaultPackage] = Field(default_factory=list)
     """What an image has beyond that, unless it is excluded or something else does its work."""
+
+    profiles: dict[str, Profile] = Field(default_factory=dict)
+    """Named sets of packages, by the name that a spec gives in `profile`."""
+
+    default_profile: str | None = None
+    """Profile of a spec that names none."""
 
     feature_packages: dict[Literal["sudo"], list[PackageName]] = Field(default_factory=dict)
     """Packages that a field of the spec brings."""
@@ -176,6 +226,28 @@ class Manifest(SpecModel):
 
     units: list[DefaultUnit] = Field(default_factory=list)
     """systemd units enabled beyond what the packages' own scripts enable."""
+
+    @model_validator(mode="after")
+    def _check_family(self) -> Self:
+        """Hold repositories against the package format, and the default profile against the profiles."""
+        for repository in self.repositories:
+            needed = {"suite", "components"} if self.family is Family.DEB else {"path"}
+            given = {name for name in ("suite", "components", "path") if getattr(repository, name) not in (None, [])}
+            if needed != given:
+                told = ", ".join(sorted(needed))
+                raise ValueError(f"repository {repository.id} of a {self.family} distribution needs {told}, no other")
+        if self.default_profile is not None and self.default_profile not in self.profiles:
+            raise ValueError(f"the default profile {self.default_profile} is not among the profiles")
+        return self
+
+    def profile(self, name: str | None) -> Profile | None:
+        """Give the profile that a spec names, or the default one; None where the distribution has none.
+
+        Raises:
+            KeyError: there is no profile of that name; `target_problems` tells the user before.
+        """
+        chosen = name or self.default_profile
+        return self.profiles[chosen] if chosen is not None else None
 
 
 @runtime_checkable

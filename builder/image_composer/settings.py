@@ -18,6 +18,10 @@ MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 MIRROR_PREFIX = "IMAGE_COMPOSER_MIRROR_"
+KEYS_PREFIX = "IMAGE_COMPOSER_KEYS_"
+
+LARGEST_KEYS = 1024 * 1024
+"""Bytes of a key file; that of a whole distribution with all its signatures has less than 100 KiB."""
 
 FOLDER = r"([^/\x00-\x1f\x7f]+/)+"
 """What the keys of a build's objects begin with."""
@@ -53,6 +57,10 @@ class Settings:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     """Base URL by archive name, used instead of the provider's. IMAGE_COMPOSER_MIRROR_<ARCHIVE>, for example
     IMAGE_COMPOSER_MIRROR_DEBIAN and IMAGE_COMPOSER_MIRROR_DEBIAN_SECURITY."""
+
+    keys: Mapping[str, bytes] = field(default_factory=dict)
+    """OpenPGP certificates by archive name that may sign its repositories, instead of the provider's: for mirrors that
+    sign anew. IMAGE_COMPOSER_KEYS_<ARCHIVE> is the path of a file with one or more of them."""
 
     host_sources: bool = True
     """Whether mirrors named by the host's own package manager configuration are used when its distribution is
@@ -112,6 +120,11 @@ class Settings:
                 for name, url in environment.items()
                 if name.startswith(MIRROR_PREFIX) and url
             },
+            keys={
+                name.removeprefix(KEYS_PREFIX).lower().replace("_", "-"): values.read_file(name, LARGEST_KEYS)
+                for name, path in environment.items()
+                if name.startswith(KEYS_PREFIX) and path
+            },
             host_sources=values.read("IMAGE_COMPOSER_HOST_SOURCES", 1, 0) != 0,
             offline=values.read("IMAGE_COMPOSER_OFFLINE", 0, 0) != 0,
             proxies=_proxies(environment),
@@ -125,6 +138,11 @@ class Settings:
         if values.problems:
             raise SpecError(values.problems)
         return settings
+
+
+def archive_variable(prefix: str, archive: str) -> str:
+    """Give the name of the variable that is about an archive."""
+    return prefix + archive.upper().replace("-", "_")
 
 
 def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
@@ -163,6 +181,18 @@ class _Values:
         if not re.fullmatch(r"(https?|file)://[!-~]+", url):
             self._refuse(name, f"must be a URL such as https://mirror.example/debian, not {url!r}")
         return url.rstrip("/")
+
+    def read_file(self, name: str, limit: int) -> bytes:
+        path = Path(self.environment[name])
+        try:
+            with path.open("rb") as stream:
+                content = stream.read(limit + 1)
+        except OSError as error:
+            self._refuse(name, f"names the file {path}, which can't be read: {error.strerror}")
+            return b""
+        if len(content) > limit:
+            self._refuse(name, f"names the file {path}, which has more than {limit} bytes")
+        return content
 
     def read_matching(self, name: str, pattern: str, what: str) -> str | None:
         text = self.environment.get(name, "")

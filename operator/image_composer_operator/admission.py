@@ -126,7 +126,13 @@ SPEC: Mapping[str, Refinement] = {
     ),
     "ImageSpec.repositories": Refinement(list_keys=["id"]),
     "Repository": Refinement(
-        rules=[Rule("has(self.suite)", "is missing", field_path=".suite", reason="FieldValueRequired")]
+        rules=[
+            Rule(
+                "has(self.suite) || !has(self.components) || size(self.components) == 0",
+                "are those of a suite, which is missing",
+                field_path=".components",
+            )
+        ]
     ),
     "Repository.key": Refinement(
         rules=[

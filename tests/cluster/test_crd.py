@@ -139,7 +139,10 @@ REFUSALS: dict[str, Refusal] = {
         "repositories: id 'mine' is there 2 times",
         repositories=[repository(), repository()],
     ),
-    "no-suite": image("repositories[0].suite: Required value: is missing", repositories=[repository(suite=None)]),
+    "no-suite": image(
+        "repositories[0].components: Invalid value: are those of a suite, which is missing",
+        repositories=[repository(suite=None, components=["main"])],
+    ),
     "no-key": image(
         'repositories[0].key: Invalid value: "string": must be an ASCII-armoured OpenPGP public key',
         repositories=[repository(key="0xDEADBEEF")],

@@ -13,7 +13,7 @@ import pytest
 from image_composer.report import Reporter
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve
-from image_composer.repository.sources import RepositorySource
+from image_composer.repository.sources import DebSource, RepositorySource
 from image_composer.run import Runner
 from image_composer.settings import Settings
 from image_composer.spec.image import Target
@@ -91,7 +91,7 @@ def debian(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     apt.update()
     keys = (KEYRING.read_bytes(),)
     sources = tuple(
-        RepositorySource(name, known[archive], name, ("main",), "amd64", keys, 500)
+        DebSource(id=name, url=known[archive], suite=name, components=("main",), architecture="amd64", keys=keys)
         for name, archive in archives.items()
     )
     return Debian(request.param, apt, sources, root / "cache")

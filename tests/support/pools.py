@@ -10,7 +10,7 @@ from image_composer.repository.pool import PackagePool
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.solver import solve
 from image_composer.repository.solvfile import write_solv_file
-from image_composer.repository.sources import RepositorySource
+from image_composer.repository.sources import DebSource
 from support.debs import index, paragraph
 
 
@@ -42,15 +42,15 @@ def pool_of(folder: Path, *repositories: Listed) -> PackagePool:
         file = folder / f"{number}.solv"
         write_solv_file(index(*repository.paragraphs), file, "amd64", repository.id)
         pool.add(
-            RepositorySource(
-                repository.id,
-                f"https://{repository.id}.example.org",
-                "stable",
-                ("main",),
-                "amd64",
-                (),
-                repository.priority,
-                repository.packages,
+            DebSource(
+                id=repository.id,
+                url=f"https://{repository.id}.example.org",
+                suite="stable",
+                components=("main",),
+                architecture="amd64",
+                keys=(),
+                priority=repository.priority,
+                packages=repository.packages,
             ),
             file,
         )

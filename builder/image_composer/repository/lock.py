@@ -32,16 +32,20 @@ class LockedRepository(SpecModel):
     url: Url
     """Base URL that was used."""
 
-    suite: str
-    components: list[str]
+    suite: str | None = None
+    """deb: the suite that was used."""
+
+    components: list[str] = Field(default_factory=list)
+    """deb: the components that were used."""
+
     release_digest: Digest
-    """SHA-256 of the verified InRelease file, or of Release when the signature is detached."""
+    """SHA-256 of what vouches for all else: InRelease, or Release when its signature is detached; repomd.xml."""
 
     release_time: int
     """When the repository was published, in seconds since 1970."""
 
     signed_by: list[str]
-    """Fingerprints of the keys whose valid signature was found."""
+    """Fingerprints of the keys whose valid signature on that file was found; none where only packages are signed."""
 
 
 class LockedPackage(SpecModel):
@@ -50,7 +54,7 @@ class LockedPackage(SpecModel):
     name: PackageName
     version: PackageVersion
     architecture: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-    """Architecture as the distribution names it, or `all`."""
+    """Architecture as the distribution names it, or `all` (deb) or `noarch` (rpm)."""
 
     url: Url
     """Where it was to be had; `repository` and the digest identify it, this only helps to find it."""

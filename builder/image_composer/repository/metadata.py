@@ -18,7 +18,7 @@ from image_composer.repository.release import (
     index_urls,
     parse_release,
 )
-from image_composer.repository.sources import RepositorySource
+from image_composer.repository.sources import DebSource
 from image_composer.run import Runner
 from image_composer.store.content import ContentStore, Wanted
 from image_composer.store.download import Downloader
@@ -34,7 +34,7 @@ SIGNATURE_LIMIT = 1024 * 1024
 class VerifiedRepository:
     """A repository whose Release was verified and fits what was asked for."""
 
-    source: RepositorySource
+    source: DebSource
     release: Release
     digest: str
     """SHA-256 of InRelease, or of Release when the signature is detached."""
@@ -47,7 +47,7 @@ class VerifiedRepository:
 
 
 def verify_repository(
-    source: RepositorySource, *, downloader: Downloader, runner: Runner, now: datetime
+    source: DebSource, *, downloader: Downloader, runner: Runner, now: datetime
 ) -> VerifiedRepository:
     """Fetch a repository's Release, verify it and choose the indexes.
 
@@ -75,7 +75,7 @@ def obtain_index(
     return store.obtain(wanted, downloader)
 
 
-def _fetch_signed(source: RepositorySource, downloader: Downloader, runner: Runner) -> tuple[Signed, str]:
+def _fetch_signed(source: DebSource, downloader: Downloader, runner: Runner) -> tuple[Signed, str]:
     """Give the verified Release and its digest, from InRelease or from Release and its signature."""
     document = _read(source, downloader, "InRelease", RELEASE_LIMIT)
     if document is not None:
@@ -99,7 +99,7 @@ def _fetch_signed(source: RepositorySource, downloader: Downloader, runner: Runn
     return signed, bytes_sha256(release)
 
 
-def _read(source: RepositorySource, downloader: Downloader, name: str, limit: int) -> bytes | None:
+def _read(source: DebSource, downloader: Downloader, name: str, limit: int) -> bytes | None:
     """Give a file beside Release, or None when the repository doesn't have it."""
     try:
         return downloader.read(source.release_url(name), limit=limit, repository=source.id)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from image_composer.errors import RepositoryError
-from image_composer.repository.sources import RepositorySource
+from image_composer.repository.sources import DebSource
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far in the future a repository's date may be: a wrong time zone or a clock that is off, not another year."""
@@ -95,7 +95,7 @@ def parse_release(content: bytes, repository: str) -> Release:
     )
 
 
-def check_release(release: Release, source: RepositorySource, now: datetime) -> None:
+def check_release(release: Release, source: DebSource, now: datetime) -> None:
     """Hold a release against what was asked for.
 
     Raises:
@@ -122,7 +122,7 @@ def check_release(release: Release, source: RepositorySource, now: datetime) -> 
         )
 
 
-def choose_indexes(release: Release, source: RepositorySource) -> list[PackageIndex]:
+def choose_indexes(release: Release, source: DebSource) -> list[PackageIndex]:
     """Choose the indexes that have to be read, one a component, or two where architecture `all` is apart.
 
     Raises:
@@ -145,7 +145,7 @@ def _listed(release: Release, path: str) -> list[str]:
     return [suffix for suffix in (*SUFFIXES, ".zst", ".lzma", ".lz4") if path + suffix in release.files]
 
 
-def _best(release: Release, path: str, source: RepositorySource) -> PackageIndex:
+def _best(release: Release, path: str, source: DebSource) -> PackageIndex:
     listed = _listed(release, path)
     readable = [suffix for suffix in SUFFIXES if suffix in listed]
     if not readable:
@@ -159,7 +159,7 @@ def _best(release: Release, path: str, source: RepositorySource) -> PackageIndex
     return PackageIndex(release.files[path + suffix], suffix, release.files.get(path))
 
 
-def _check_known(release: Release, component: str, source: RepositorySource) -> None:
+def _check_known(release: Release, component: str, source: DebSource) -> None:
     """Explain an index that isn't there: the component or the architecture is not the repository's."""
     matches = [match for match in map(INDEX.fullmatch, release.files) if match and match["component"]]
     components = sorted({match["component"] for match in matches})
@@ -234,7 +234,7 @@ def by_hash_path(file: ListedFile) -> str:
     return f"{folder}/by-hash/SHA256/{file.sha256}".lstrip("/")
 
 
-def index_urls(release: Release, index: PackageIndex, source: RepositorySource) -> Sequence[str]:
+def index_urls(release: Release, index: PackageIndex, source: DebSource) -> Sequence[str]:
     """Give the URLs that an index can be had at, the one that can't change meanwhile first."""
     plain = source.release_url(index.file.path)
     return (source.release_url(by_hash_path(index.file)), plain) if release.by_hash else (plain,)

@@ -15,7 +15,7 @@ from image_composer.repository.pool import Need, PackageFacts, PackagePool
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.solver import Solution, solve
 from image_composer.repository.solvfile import solv_files
-from image_composer.repository.sources import RepositorySource
+from image_composer.repository.sources import DebSource, RepositorySource
 from image_composer.run import Runner
 from image_composer.spec.image import Target
 from image_composer.store.content import ContentStore
@@ -96,6 +96,7 @@ def _load(
     """Fetch and verify all repositories at once; when several fail, the first of them is the one that is told."""
 
     def load(source: RepositorySource) -> _Loaded:
+        assert isinstance(source, DebSource), "rpm repositories are not read yet"
         repository = verify_repository(source, downloader=downloader, runner=runner, now=now)
         return _Loaded(repository, solv_files(repository, store=store, downloader=downloader))
 

@@ -59,6 +59,17 @@ class Kernel(SpecModel):
     """Arguments added after the provider's own, in order. `root=` is the composer's to set."""
 
 
+class Signed(StrEnum):
+    """What of an rpm repository is signed. What it says is required; there is no way to require nothing."""
+
+    METADATA_AND_PACKAGES = "metadata-and-packages"
+    METADATA = "metadata"
+    """Packages are what the signed metadata vouches for; they carry no signature of their own."""
+
+    PACKAGES = "packages"
+    """The list of packages is not signed: whoever serves it can withhold updates, but not bring packages of his own."""
+
+
 class Repository(SpecModel):
     """A package repository beside the distribution's own."""
 
@@ -66,7 +77,7 @@ class Repository(SpecModel):
     """Name in messages, lock file and SBOM; unique."""
 
     url: Url
-    """Base URL of the repository, the folder that holds `dists/` or `repodata/`."""
+    """Base URL of the repository: the folder that holds `dists/` (deb) or `repodata/` (rpm)."""
 
     suite: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,128}$", max_length=128)] | None = None
     """deb: the suite below `dists/`; a flat repository's folder ends with `/`."""
@@ -77,7 +88,10 @@ class Repository(SpecModel):
     """deb: the components used; `main` when absent."""
 
     key: Annotated[str, StringConstraints(max_length=65536)]
-    """OpenPGP public keys that may sign the repository's metadata, ASCII-armoured."""
+    """OpenPGP public keys that may sign the repository, ASCII-armoured."""
+
+    signed: Signed | None = None
+    """rpm: what of it must be signed by one of the keys; `metadata-and-packages` when absent."""
 
     priority: Number = Field(default=500, ge=1, le=1000)
     """Higher wins, whatever the versions; the distribution's own repositories have 500."""
@@ -219,8 +233,12 @@ class ImageSpec(SpecModel):
     target: Target
     """Distribution, release and architecture."""
 
+    profile: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$", max_length=32)] | None = None
+    """Named set of packages of the distribution that the image starts from; `image-composer providers` lists them.
+    The distribution's default when absent. `packages` adds to it and `excludePackages` takes from it."""
+
     packages: list[PackageRequest] = Field(default_factory=list, max_length=1024)
-    """Packages added to the provider's base: `name` or `name=version`."""
+    """Packages added to those of the profile: `name` or `name=version`."""
 
     exclude_packages: list[PackageName] = Field(default_factory=list, max_length=1024)
     """Packages that must not be in the image; an error when something needs one."""

@@ -47,7 +47,7 @@ def spec_problems(spec: ImageSpec, prefix: str, unknown: frozenset[str]) -> list
 
 def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Problem]:
     """Give what the target can't do of what the spec asks."""
-    rules = (_unknown_mirrors, _filesystems, _repository_ids, _base_not_excluded)
+    rules = (_unknown_mirrors, _profile, _filesystems, _repository_ids, _repository_families, _base_not_excluded)
     findings = [finding for rule in rules for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
 
@@ -100,8 +100,8 @@ def _repositories(spec: ImageSpec) -> Iterator[Finding]:
     for number, repository in enumerate(spec.repositories):
         if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in repository.key:
             yield f"repositories[{number}].key", "must be an ASCII-armoured OpenPGP public key"
-        if repository.suite is None:
-            yield f"repositories[{number}].suite", "is missing"
+        if repository.suite is None and repository.components:
+            yield f"repositories[{number}].components", "are those of a suite, which is missing"
 
 
 def _users(spec: ImageSpec) -> Iterator[Finding]:
@@ -180,6 +180,27 @@ def _repository_ids(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
     for number, repository in enumerate(spec.repositories):
         if repository.id in taken:
             yield f"repositories[{number}].id", f"{repository.id} is the name of one of the distribution's own"
+
+
+def _repository_families(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    for number, repository in enumerate(spec.repositories):
+        path = f"repositories[{number}]"
+        if manifest.family == "deb":
+            if repository.suite is None:
+                yield f"{path}.suite", f"is missing; {manifest.title} takes deb packages"
+            if repository.signed is not None:
+                yield f"{path}.signed", "is for rpm repositories; the metadata of deb repositories is always signed"
+        elif repository.suite is not None or repository.components:
+            yield (
+                path,
+                f"has a suite or components, which only deb repositories have; {manifest.title} takes rpm packages",
+            )
+
+
+def _profile(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    if spec.profile is not None and spec.profile not in manifest.profiles:
+        known = ", ".join(sorted(manifest.profiles)) or "none"
+        yield "profile", f"{manifest.title} has no profile {spec.profile!r}; known: {known}"
 
 
 def _destination(request: BuildRequest) -> Iterator[Finding]:

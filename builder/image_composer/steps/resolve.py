@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from image_composer.digest import json_sha256
-from image_composer.provider import ArchitectureFacts, Manifest, Provider
+from image_composer.errors import RepositoryError
+from image_composer.provider import ArchitectureFacts, Family, Manifest, Provider, RepositoryFacts
 from image_composer.repository.lock import Lock, check_lock, read_lock
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve
-from image_composer.repository.sources import RepositorySource
-from image_composer.settings import Settings
-from image_composer.spec.image import ImageSpec, Sudo
+from image_composer.repository.sources import DebSource, RepositorySource, RpmSource
+from image_composer.settings import KEYS_PREFIX, Settings, archive_variable
+from image_composer.spec.image import ImageSpec, Repository, Signed, Sudo
 from image_composer.spec.packages import parse_package_request
 from image_composer.steps.build import Build
 
@@ -26,11 +27,10 @@ def lock_packages(build: Build) -> None:
         LockError: the given lock is for something else.
     """
     spec = build.spec.image
-    provider, manifest, facts = build.target
+    _, manifest, facts = build.target
     query = package_query(spec, manifest, facts)
     digest = request_digest(spec, manifest, query)
-    mirrors = mirror_urls(build.settings, provider, spec, build.host_os_release, build.host_sources)
-    sources = repository_sources(spec, provider, manifest, facts, mirrors)
+    sources = build_sources(build)
     if build.given_lock is not None:
         lock = read_lock(build.given_lock)
         check_lock(lock, spec.target, digest)
@@ -54,7 +54,8 @@ def lock_packages(build: Build) -> None:
 
 def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts) -> PackageQuery:
     """Give what the solver is asked: the spec's packages, the distribution's base, kernel and boot loader."""
-    kernel = spec.kernel.package or facts.kernel_package
+    profile = manifest.profile(spec.profile)
+    kernel = spec.kernel.package or (profile and profile.kernel_package) or facts.kernel_package
     features = [
         name
         for name in manifest.feature_packages.get("sudo", [])
@@ -63,7 +64,7 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
     asked_for = {parse_package_request(text).name for text in spec.packages}
     defaults = [
         default.name
-        for default in manifest.default_packages
+        for default in [*manifest.default_packages, *(profile.packages if profile else [])]
         if default.name not in spec.exclude_packages and not asked_for.intersection(default.unless)
     ]
     own = [*manifest.base_packages, *defaults, kernel, *facts.boot_packages, *manifest.initramfs.packages, *features]
@@ -84,7 +85,7 @@ def request_digest(spec: ImageSpec, manifest: Manifest, query: PackageQuery) -> 
         "exclude": sorted(query.exclude),
         "recommends": query.install_recommends,
         "versions": query.versions,
-        "own": [[own.id, own.suite, own.components, own.priority] for own in manifest.repositories],
+        "own": [[own.id, own.suite or own.path, own.components, own.priority] for own in manifest.repositories],
         "further": [
             [further.id, further.suite, further.components, further.priority, further.packages]
             for further in spec.repositories
@@ -108,37 +109,126 @@ def mirror_urls(
     return {**host, **settings.mirrors, **spec.mirrors}
 
 
+def build_sources(build: Build) -> list[RepositorySource]:
+    """Give all repositories of a build, at the mirrors that this machine uses.
+
+    Raises:
+        RepositoryError: REPO_KEY_NEEDED.
+    """
+    provider, manifest, facts = build.target
+    spec, settings = build.spec.image, build.settings
+    mirrors = mirror_urls(settings, provider, spec, build.host_os_release, build.host_sources)
+    return repository_sources(spec, provider, manifest, facts, mirrors=mirrors, keys=settings.keys)
+
+
 def repository_sources(
-    spec: ImageSpec, provider: Provider, manifest: Manifest, facts: ArchitectureFacts, mirrors: Mapping[str, str]
+    spec: ImageSpec,
+    provider: Provider,
+    manifest: Manifest,
+    facts: ArchitectureFacts,
+    *,
+    mirrors: Mapping[str, str],
+    keys: Mapping[str, bytes],
 ) -> list[RepositorySource]:
-    """Give all repositories of a build."""
+    """Give all repositories of a build.
+
+    Args:
+        spec: what the user asks for.
+        provider: the distribution.
+        manifest: its release's facts.
+        facts: the architecture's.
+        mirrors: base URLs by archive, instead of the provider's.
+        keys: certificates by archive, instead of the provider's.
+
+    Raises:
+        RepositoryError: REPO_KEY_NEEDED.
+    """
     architecture = facts.package_architecture
     own = [
-        RepositorySource(
-            id=fact.id,
-            url=mirrors.get(fact.archive, fact.url).rstrip("/"),
-            suite=fact.suite,
-            components=tuple(fact.components),
-            architecture=architecture,
-            keys=tuple(provider.key(name) for name in fact.keys),
-            priority=fact.priority,
+        own_source(
+            fact,
+            mirrors.get(fact.archive, fact.url).rstrip("/"),
+            own_keys(fact, provider, keys),
+            architecture,
         )
         for fact in manifest.repositories
     ]
-    further = [
-        RepositorySource(
-            id=repository.id,
-            url=repository.url.rstrip("/"),
-            suite=repository.suite or "./",
-            components=tuple(repository.components) or (() if (repository.suite or "/").endswith("/") else ("main",)),
-            architecture=architecture,
-            keys=(repository.key.encode(),),
-            priority=repository.priority,
-            packages=tuple(repository.packages),
-        )
-        for repository in spec.repositories
-    ]
+    further = [further_source(repository, manifest.family, architecture) for repository in spec.repositories]
     return own + further
+
+
+def own_keys(fact: RepositoryFacts, provider: Provider, keys: Mapping[str, bytes]) -> tuple[bytes, ...]:
+    """Give the certificates that may sign one of the distribution's repositories.
+
+    Raises:
+        RepositoryError: REPO_KEY_NEEDED, nobody names one.
+    """
+    if fact.archive in keys:
+        return (keys[fact.archive],)
+    if not fact.keys:
+        raise RepositoryError(
+            "REPO_KEY_NEEDED",
+            f"repository {fact.id}: no key is known that may sign it",
+            hint=f"fetch the archive's public key from its owner, check its fingerprint, and name the file in "
+            f"{archive_variable(KEYS_PREFIX, fact.archive)}",
+        )
+    return tuple(provider.key(name) for name in fact.keys)
+
+
+def own_source(fact: RepositoryFacts, url: str, keys: tuple[bytes, ...], architecture: str) -> RepositorySource:
+    """Give one of the distribution's repositories as it is used.
+
+    Args:
+        fact: what the manifest says.
+        url: base URL of its archive.
+        keys: certificates that may sign it.
+        architecture: the distribution's name of it.
+    """
+    if fact.suite is None:
+        path = (fact.path or "").format(architecture=architecture)
+        return RpmSource(
+            id=fact.id,
+            url=f"{url}/{path}".rstrip("/"),
+            architecture=architecture,
+            keys=keys,
+            priority=fact.priority,
+            signed=fact.signed,
+        )
+    return DebSource(
+        id=fact.id,
+        url=url,
+        suite=fact.suite,
+        components=tuple(fact.components),
+        architecture=architecture,
+        keys=keys,
+        priority=fact.priority,
+    )
+
+
+def further_source(repository: Repository, family: Family, architecture: str) -> RepositorySource:
+    """Give a repository that the spec brings as it is used."""
+    url, keys, packages = repository.url.rstrip("/"), (repository.key.encode(),), tuple(repository.packages)
+    if family is Family.RPM:
+        return RpmSource(
+            id=repository.id,
+            url=url,
+            architecture=architecture,
+            keys=keys,
+            priority=repository.priority,
+            packages=packages,
+            signed=repository.signed or Signed.METADATA_AND_PACKAGES,
+        )
+    suite = repository.suite or "./"
+    return DebSource(
+        id=repository.id,
+        url=url,
+        suite=suite,
+        components=tuple(repository.components) or (() if suite.endswith("/") else ("main",)),
+        architecture=architecture,
+        keys=keys,
+        priority=repository.priority,
+        packages=packages,
+    )
 
 
 def with_mirrors(lock: Lock, urls: Mapping[str, str]) -> Lock:

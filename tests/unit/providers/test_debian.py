@@ -34,7 +34,7 @@ def test_each_release_has_the_manifest_that_names_it(manifest: Manifest) -> None
     assert manifest.distribution == "debian"
     assert manifest.release in RELEASES
     assert manifest.codename in manifest.title
-    assert {repository.suite.split("-")[0] for repository in manifest.repositories} == {manifest.codename}
+    assert {(repository.suite or "").split("-")[0] for repository in manifest.repositories} == {manifest.codename}
 
 
 def test_what_the_manifest_keeps_by_architecture_is_complete(manifest: Manifest) -> None:

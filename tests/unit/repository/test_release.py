@@ -7,10 +7,17 @@ import pytest
 
 from image_composer.errors import RepositoryError
 from image_composer.repository.release import Release, check_release, choose_indexes, index_urls, parse_release
-from image_composer.repository.sources import RepositorySource
+from image_composer.repository.sources import DebSource
 from support.debrepo import PUBLISHED, DebRepository, release_text
 
-SOURCE = RepositorySource("main", "https://deb.example.org/debian/", "bookworm", ("main",), "amd64", (b"",), 500)
+SOURCE = DebSource(
+    id="main",
+    url="https://deb.example.org/debian/",
+    suite="bookworm",
+    components=("main",),
+    architecture="amd64",
+    keys=(b"",),
+)
 INDEX = {"main/binary-amd64/Packages": b"plain", "main/binary-amd64/Packages.xz": b"packed"}
 
 

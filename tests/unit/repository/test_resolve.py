@@ -15,7 +15,7 @@ from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve
-from image_composer.repository.sources import RepositorySource
+from image_composer.repository.sources import DebSource, RepositorySource
 from image_composer.run import Runner
 from image_composer.spec.image import Target
 from image_composer.store.content import ContentStore, Wanted
@@ -47,8 +47,13 @@ class Resolver:
     """Resolves against a repository on the loopback."""
 
     def __init__(self, url: str, cache: Path, *keys: Key) -> None:
-        self.source = RepositorySource(
-            "main", url, "bookworm", ("main",), "amd64", tuple(key.public for key in keys), 500
+        self.source = DebSource(
+            id="main",
+            url=url,
+            suite="bookworm",
+            components=("main",),
+            architecture="amd64",
+            keys=tuple(key.public for key in keys),
         )
         self.cache = cache
         self.events = Recorded()

@@ -10,11 +10,13 @@ from image_composer.errors import RepositoryError, StoreError
 from image_composer.repository.pool import PackagePool
 from image_composer.repository.release import ListedFile, PackageIndex
 from image_composer.repository.solvfile import decompress, readable_for_libsolv, write_solv_file
-from image_composer.repository.sources import RepositorySource
+from image_composer.repository.sources import DebSource
 from support.debrepo import COMPRESS
 from support.debs import index, paragraph
 
-SOURCE = RepositorySource("main", "https://deb.example.org", "stable", ("main",), "amd64", (), 500)
+SOURCE = DebSource(
+    id="main", url="https://deb.example.org", suite="stable", components=("main",), architecture="amd64", keys=()
+)
 TEXT = index(paragraph("a"), paragraph("b"))
 
 

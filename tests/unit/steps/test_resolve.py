@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from image_composer.errors import RepositoryError
 from image_composer.provider import Manifest, Provider, load_providers
 from image_composer.repository.lock import Lock, LockedPackage, LockedRepository
 from image_composer.repository.query import PackageQuery
-from image_composer.repository.sources import RepositorySource
+from image_composer.repository.sources import DebSource, RepositorySource
 from image_composer.settings import Settings
 from image_composer.spec.image import Architecture, Target
 from image_composer.steps.resolve import (
@@ -146,8 +147,10 @@ def test_the_spec_s_mirrors_come_before_the_settings_and_those_before_the_host_s
     assert mirror_urls(chosen, DEBIAN, image_spec(mirrors=mirrors), HOST, HOST_SOURCES) == expected
 
 
-def sources(mirrors: dict[str, str] | None = None, **fields: Any) -> dict[str, RepositorySource]:
-    found = repository_sources(image_spec(**fields), DEBIAN, MANIFEST, FACTS, mirrors or {})
+def sources(
+    mirrors: dict[str, str] | None = None, keys: dict[str, bytes] | None = None, **fields: Any
+) -> dict[str, RepositorySource]:
+    found = repository_sources(image_spec(**fields), DEBIAN, MANIFEST, FACTS, mirrors=mirrors or {}, keys=keys or {})
     return {source.id: source for source in found}
 
 
@@ -158,6 +161,19 @@ def test_the_distribution_s_repositories_are_trusted_by_its_keys_only() -> None:
     assert found["debian-12-security"].url == MANIFEST.repositories[2].url
     assert found["debian-12"].keys == tuple(DEBIAN.key(name) for name in MANIFEST.repositories[0].keys)
     assert {source.architecture for source in found.values()} == {"amd64"}
+
+
+def test_keys_that_the_machine_s_owner_names_stand_instead_of_the_distribution_s() -> None:
+    found = sources(keys={"debian-security": b"mine"})
+    assert found["debian-12-security"].keys == (b"mine",)
+    assert found["debian-12"].keys == tuple(DEBIAN.key(name) for name in MANIFEST.repositories[0].keys)
+
+
+def test_a_repository_that_nobody_knows_a_key_of_is_not_used() -> None:
+    unknown = MANIFEST.model_copy(update={"repositories": [MANIFEST.repositories[2].model_copy(update={"keys": []})]})
+    with pytest.raises(RepositoryError, match="debian-12-security: no key is known") as raised:
+        repository_sources(image_spec(), DEBIAN, unknown, FACTS, mirrors={}, keys={})
+    assert "IMAGE_COMPOSER_KEYS_DEBIAN_SECURITY" in (raised.value.hint or "")
 
 
 @pytest.mark.parametrize(
@@ -174,6 +190,7 @@ def test_further_repositories_have_the_key_and_the_rank_that_the_user_gave(
 ) -> None:
     given = {**REPOSITORY, "priority": 600, "packages": ["gateway-*"], **fields}
     mine = sources({"debian": "http://m.example"}, repositories=[given])["mine"]
+    assert isinstance(mine, DebSource)
     assert (mine.url, mine.components, mine.priority) == ("https://example.org/deb", components, 600)
     assert (mine.keys, mine.packages, mine.suite) == ((b"k",), ("gateway-*",), given["suite"])
 
