@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from image_composer.errors import Problem
 from image_composer.spec.destination import Destination, S3Destination
-from image_composer.spec.image import Filesystem, ImageSpec, Mutability, PartitionType, Sudo
+from image_composer.spec.image import Filesystem, ImageSpec, Mutability, PartitionType, Signed, Sudo
 from image_composer.spec.imagebuild import BuildRequest
 from image_composer.spec.packages import parse_package_request
 from image_composer.spec.pod import Medium
@@ -188,8 +188,8 @@ def _repository_families(spec: ImageSpec, manifest: Manifest) -> Iterator[Findin
         if manifest.family == "deb":
             if repository.suite is None:
                 yield f"{path}.suite", f"is missing; {manifest.title} takes deb packages"
-            if repository.signed is not None:
-                yield f"{path}.signed", "is for rpm repositories; the metadata of deb repositories is always signed"
+            if repository.signed not in (None, Signed.METADATA):
+                yield f"{path}.signed", "can only be 'metadata' for deb packages, which carry no signatures"
         elif repository.suite is not None or repository.components:
             yield (
                 path,

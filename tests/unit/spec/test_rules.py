@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from image_composer.provider import Manifest, load_providers
+from image_composer.provider import Family, Manifest, Profile, load_providers
 from image_composer.spec.rules import spec_problems, target_problems
 from support.specs import PARTITIONS, SHA512_HASH, bare, image_spec, problems, read
 
@@ -67,7 +67,10 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
             ],
         ),
         ({"repositories": [repository(), repository()]}, ["repositories: id 'mine' is there 2 times"]),
-        ({"repositories": [repository(suite=None)]}, ["repositories[0].suite: is missing"]),
+        (
+            {"repositories": [repository(suite=None, components=["main"])]},
+            ["repositories[0].components: are those of a suite, which is missing"],
+        ),
         (
             {"repositories": [repository(key="0xDEADBEEF")]},
             ["repositories[0].key: must be an ASCII-armoured OpenPGP public key"],
@@ -146,10 +149,39 @@ def debian() -> Manifest:
             {"repositories": [repository(id="debian-12")]},
             ["image.repositories[0].id: debian-12 is the name of one of the distribution's own"],
         ),
+        (
+            {"repositories": [repository(suite=None, signed="packages")]},
+            [
+                "image.repositories[0].suite: is missing; Debian 12 (bookworm) takes deb packages",
+                "image.repositories[0].signed: can only be 'metadata' for deb packages, which carry no signatures",
+            ],
+        ),
     ],
 )
 def test_what_the_target_can_not_do_is_named(debian: Manifest, fields: dict[str, Any], expected: list[str]) -> None:
     assert [str(problem) for problem in target_problems(image_spec(**fields), debian, "image")] == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"profile": "edge", "repositories": [repository(suite=None, signed="packages")]}, []),
+        ({"profile": "desktop"}, ["profile: Rpm Linux has no profile 'desktop'; known: edge, minimal"]),
+        (
+            {"repositories": [repository()]},
+            [
+                "repositories[0]: has a suite or components, which only deb repositories have; "
+                "Rpm Linux takes rpm packages"
+            ],
+        ),
+    ],
+)
+def test_rpm_targets_take_rpm_repositories_and_profiles_that_they_have(
+    debian: Manifest, fields: dict[str, Any], expected: list[str]
+) -> None:
+    profiles = {name: Profile(title=name) for name in ("minimal", "edge")}
+    rpm = debian.model_copy(update={"family": Family.RPM, "title": "Rpm Linux", "profiles": profiles})
+    assert [str(problem) for problem in target_problems(image_spec(**fields), rpm, "")] == expected
 
 
 def test_file_systems_that_the_target_does_not_know_are_named(debian: Manifest) -> None:
