@@ -111,9 +111,7 @@ class DebianLayer:
             box = sandbox(build, fetched.newest)
             box.prepare("root", "exchange", "layer")
             files = {name: workspace.packages / file for name, file in fetched.files.items()}
-            native = self.facts.package_architecture
-            jobs, reporter = self.session.settings.jobs, self.session.reporter
-            DebInstaller(box, lock, files, native, jobs, reporter).install()
+            DebInstaller(box, lock, files, self.session.settings.jobs, self.session.reporter).install()
             box.act("apply", operations=[*self._accounts(box, fetched.newest), *final_operations(), *stripping()])
             if self.recipe.remainder is not None:
                 shrink(box, lock.packages, self.recipe.remainder)

@@ -54,7 +54,7 @@ def install(workspace: Path, place: Path, *, parallel: bool) -> list[str]:
     names = FetchedPackages.model_validate_json((workspace / "fetch.json").read_bytes()).files
     files = {name: place / "packages" / file for name, file in names.items()}
     lock = Lock.model_validate_json((workspace / "lock.json").read_bytes())
-    DebInstaller(sandbox, lock, files, "amd64", os.cpu_count() or 1, reporter).install(parallel=parallel)
+    DebInstaller(sandbox, lock, files, os.cpu_count() or 1, reporter).install(parallel=parallel)
     return recorded.messages("info")
 
 

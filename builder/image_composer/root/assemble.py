@@ -14,13 +14,14 @@ from pathlib import Path
 from image_composer.disk.identity import Identity
 from image_composer.disk.layout import filesystem_uuid
 from image_composer.errors import AssemblyError
-from image_composer.provider import Manifest
+from image_composer.provider import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.root import accounts, operations
 from image_composer.root.initramfs import NAME as INITRD
 from image_composer.root.initramfs import make_initramfs
 from image_composer.root.install_deb import DebInstaller
+from image_composer.root.install_rpm import RpmInstaller
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
@@ -69,9 +70,7 @@ class Assembler:
             ToolError: a program failed.
         """
         self.sandbox.prepare("root", "exchange")
-        facts = self.manifest.architectures[self.spec.target.architecture]
-        native = facts.package_architecture
-        DebInstaller(self.sandbox, self.lock, self.files, native, self.jobs, self.reporter).install()
+        self._install()
         self.reporter.info("applying settings")
         self._customise()
         kernel_version = self._kernel_version()
@@ -80,6 +79,12 @@ class Assembler:
         self.sandbox.act("apply", operations=final_operations())
         self._collect(kernel_version, boot_folder)
         return Assembled(kernel_version, self._seal())
+
+    def _install(self) -> None:
+        if self.manifest.family is Family.RPM:
+            RpmInstaller(self.sandbox, self.lock, self.files, self.manifest.rpm, self.reporter).install()
+        else:
+            DebInstaller(self.sandbox, self.lock, self.files, self.jobs, self.reporter).install()
 
     def _customise(self) -> None:
         installed = {package.name for package in self.lock.packages}

@@ -64,9 +64,6 @@ class DebInstaller:
     files: Mapping[str, Path]
     """Package files by package name, all in the workspace's folder `packages`."""
 
-    native_architecture: str
-    """dpkg's name of the image's architecture."""
-
     jobs: int
     reporter: Reporter
 

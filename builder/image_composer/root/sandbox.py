@@ -12,15 +12,17 @@ import json
 import os
 import platform
 import shlex
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from image_composer.errors import AssemblyError, SandboxError, ToolError
 from image_composer.root.idmap import IdMap
 from image_composer.root.launcher_kernel import EXIT_REFUSED
+from image_composer.root.lending import HOST, lent_program
 from image_composer.root.seccomp import filter_program
 from image_composer.run import FULL_HINT, SHOWN_LINES, Completed, Runner, failure, find_tool, is_disk_full
 
@@ -112,6 +114,33 @@ class Sandbox:
         plan = {"root": "root", "mounts": mounts, "argv": words}
         return self._launch(plan, env, f"[in root] {shlex.join(words)}", check=check, descriptors=descriptors)
 
+    def lend(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        stdout: IO[bytes] | int = subprocess.PIPE,
+    ) -> Completed:
+        """Run a program of the host with the root as its world, before the root can run anything itself.
+
+        Unlike with chroot, nothing that it starts can find the way back: all that there is of the host is its /usr,
+        read-only at `HOST`, for the dynamic loader.
+
+        Args:
+            argv: program and arguments as seen inside.
+            env: added to the environment.
+            stdout: where its output goes; kept in the result by default.
+
+        Raises:
+            SandboxError: SANDBOX_REFUSED.
+            ToolError: TOOL_MISSING, TOOL_NOT_LENT.
+        """
+        words = [*lent_program(Path(find_tool(str(argv[0])))), *map(str, argv[1:])]
+        shared = [_bind("packages", PACKAGES, readonly=True), _bind("/usr", f"{HOST}/usr", readonly=True)]
+        plan = {"root": "root", "mounts": [*_system_mounts(), *shared], "argv": words}
+        shown = f"[in root] {shlex.join(map(str, argv))}"
+        return self._launch(plan, env, shown, check=False, stdout=stdout)
+
     def act(
         self,
         name: str,
@@ -170,6 +199,7 @@ class Sandbox:
         *,
         check: bool = True,
         stdin: bytes | None = None,
+        stdout: IO[bytes] | int = subprocess.PIPE,
         descriptors: Sequence[int] = (),
     ) -> Completed:
         full = {
@@ -188,6 +218,7 @@ class Sandbox:
         done = self.runner.run(
             [sys.executable, "-I", "-S", LAUNCHER, str(descriptor)],
             stdin=stdin,
+            stdout=stdout,
             check=False,
             shown_as=shown,
             hand_over=[descriptor, *descriptors],

@@ -91,7 +91,7 @@ class Repository(SpecModel):
     """OpenPGP public keys that may sign the repository, ASCII-armoured."""
 
     signed: Signed | None = None
-    """What of it must be signed by one of the keys. rpm: `metadata-and-packages` when absent. deb: always `metadata`."""
+    """What of it must be signed by one of the keys; `metadata-and-packages` when absent. deb: always `metadata`."""
 
     priority: Number = Field(default=500, ge=1, le=1000)
     """Higher wins, whatever the versions; the distribution's own repositories have 500."""

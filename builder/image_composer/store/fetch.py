@@ -34,7 +34,7 @@ def fetch(
     settings: Settings,
     reporter: Reporter,
 ) -> dict[str, Path]:
-    """Put every package of a lock into a folder, verified, as `<name>_<version>_<architecture>.deb`.
+    """Put every package of a lock into a folder, verified, as `<name>_<version>_<architecture>.<format>`.
 
     The files are links into the store where the file system allows it, so they must not be written to. The first
     failure ends the rest; what was fetched by then is kept in the store.
@@ -79,7 +79,7 @@ def fetch(
 def file_name(package: LockedPackage) -> str:
     """Give the name of a package's file; what a file name can't hold, such as an epoch's colon, is percent-encoded."""
     parts = (package.name, package.version, package.architecture)
-    return "_".join(quote(part, safe="+~^") for part in parts) + ".deb"
+    return "_".join(quote(part, safe="+~^") for part in parts) + (".rpm" if package.url.endswith(".rpm") else ".deb")
 
 
 def _wanted(package: LockedPackage) -> Wanted:

@@ -1,0 +1,136 @@
+"""Installing rpm packages into an empty root: one transaction of the host's rpm, which sees the root as its world.
+
+rpm orders packages, unpacks, runs scripts and triggers, and writes the database; there is nothing to gain by doing any
+of it ourselves but time, and rpm takes a few seconds. Signatures were verified when the packages were fetched, with
+their repository's keys; rpm verifies the digests once more.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from image_composer.errors import AssemblyError, ToolError
+from image_composer.provider import RpmFacts
+from image_composer.report import Reporter
+from image_composer.repository.lock import Lock
+from image_composer.root import operations
+from image_composer.root.lending import HOST
+from image_composer.root.operations import Operation
+from image_composer.root.sandbox import PACKAGES, Sandbox
+from image_composer.run import FULL_HINT, SHOWN_LINES, Completed, find_tool, is_disk_full
+
+ENVIRONMENT = {"RPM_CONFIGDIR": f"{HOST}/usr/lib/rpm", "SYSTEMD_OFFLINE": "1", "KERNEL_INSTALL_BYPASS": "1"}
+"""Makes rpm read its own settings, scripts talk to no service manager and kernels not be copied to where they start
+from: the image stage does that."""
+
+NOT_OURS = ("/proc", "/sys", "/dev")
+"""Folders whose content is the kernel's: packages that bring something there can't, as on every running system."""
+
+NO_INITRAMFS = "/etc/dracut.conf.d/00-image-composer.conf"
+"""dracut reads its settings as a shell script: this one ends it. Scripts of packages call it by name, by path and by way
+of other programs; the initramfs is made once, when everything is there."""
+
+MODES: Mapping[str, int] = {"/proc": 0o555, "/sys": 0o555, "/dev": 0o755, "/run": 0o755, "/tmp": 0o1777}  # noqa: S108
+"""What is mounted over while packages are installed, and the modes that these folders have below."""
+
+SCRIPT = re.compile(r"^(warning|error): (%\S+)\((\S+?)\) scriptlet failed, (.*)$", re.MULTILINE)
+FAILED = re.compile(r"^error: (\S+?)-[^-\s]+-[^-\s]+: install failed$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class RpmInstaller:
+    """Installs the packages of a lock into the sandbox's root."""
+
+    sandbox: Sandbox
+    lock: Lock
+    files: Mapping[str, Path]
+    """Package files by package name, all in the workspace's folder `packages`."""
+
+    facts: RpmFacts
+    reporter: Reporter
+
+    def install(self) -> None:
+        """Install all packages.
+
+        Raises:
+            AssemblyError: ASSEMBLE_PACKAGE_FAILED names the packages that failed and shows what they said.
+            ToolError: rpm is missing, the disk is full.
+        """
+        find_tool("rpm")
+        delayed = any(package.name == "dracut" for package in self.lock.packages)
+        if delayed:
+            self.sandbox.act("apply", operations=[operations.write(NO_INITRAMFS, "exit 0\n")])
+        self._transaction()
+        removed = [operations.remove(NO_INITRAMFS)] if delayed else []
+        self.sandbox.act("apply", operations=[*removed, *final_operations(self.facts)])
+
+    def _transaction(self) -> None:
+        """Run rpm, which names each package as it comes to it."""
+        paths = [f"{PACKAGES}/{self.files[package.name].name}" for package in self.lock.packages]
+        read, write = os.pipe()
+        with ThreadPoolExecutor(1) as pool, os.fdopen(read, errors="replace") as told:
+            watching = pool.submit(self._watch, told)
+            try:
+                done = self.sandbox.lend(transaction(paths, self.facts), env=ENVIRONMENT, stdout=write)
+            finally:
+                os.close(write)
+            watching.result()
+        said = done.stderr.decode(errors="replace")
+        if done.returncode != 0:
+            raise package_failure(said, done)
+        for warning in script_warnings(said):
+            self.reporter.warning(warning)
+
+    def _watch(self, told: Iterator[str]) -> None:
+        total = len(self.lock.packages)
+        for number, line in enumerate(told):
+            name = line.strip().rsplit("-", 2)[0]
+            self.reporter.progress(f"installing {name}", min(number, total), total, "packages")
+
+
+def transaction(paths: Sequence[str], facts: RpmFacts) -> list[str]:
+    """Give rpm's command line.
+
+    Args:
+        paths: package files as the root sees them.
+        facts: of the distribution.
+    """
+    settings = {
+        "_dbpath": facts.database,
+        "_db_backend": facts.backend,
+        "_pkgverify_level": "digest",
+        "_netsharedpath": ":".join(NOT_OURS),
+    }
+    defined = [word for name, value in settings.items() for word in ("--define", f"{name} {value}")]
+    return ["rpm", *defined, "-Uv", "--noplugins", "--nosignature", *paths]
+
+
+def final_operations(facts: RpmFacts) -> list[Operation]:
+    """Say what to mend and take away after the transaction."""
+    return [
+        *(operations.folder(path, mode=mode) for path, mode in MODES.items()),
+        operations.remove(f"{facts.database}/.rpm.lock"),
+        operations.remove(f"{facts.database}/__db*"),
+    ]
+
+
+def script_warnings(said: str) -> Iterator[str]:
+    """Give a sentence for each script that failed without rpm giving up, as it does for those after unpacking."""
+    for kind, script, package, reason in SCRIPT.findall(said):
+        if kind == "warning":
+            yield f"the script {script} of {package} failed: {reason}"
+
+
+def package_failure(said: str, done: Completed) -> AssemblyError | ToolError:
+    """Explain rpm's failure by the packages it names."""
+    tail = "\n".join(said.strip().splitlines()[-SHOWN_LINES:])
+    if is_disk_full(said) or "needs more space" in said:
+        return ToolError("TOOL_DISK_FULL", f"the disk is full while installing packages\n{tail}", hint=FULL_HINT)
+    names = sorted(set(FAILED.findall(said)))
+    what = f"installing {', '.join(names)} failed" if names else f"rpm failed with status {done.returncode}"
+    return AssemblyError("ASSEMBLE_PACKAGE_FAILED", f"{what}\n{tail}", hint="rpm or the package's own script said why")
