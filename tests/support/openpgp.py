@@ -65,9 +65,18 @@ class Keychain:
         """Sign a text with one or more keys."""
         return self._gpg("--armor", *_users(keys), "--clearsign", at=at, stdin=content)
 
-    def detach(self, content: bytes, *keys: Key, at: datetime | None = None) -> bytes:
-        """Give a signature that lies beside what it is for."""
-        return self._gpg("--armor", *_users(keys), "--detach-sign", at=at, stdin=content)
+    def prolong(self, key: Key, expires: str, *subkeys: str, at: datetime) -> None:
+        """Let a key, or its subkeys, expire later; certificates given before don't know it."""
+        self._gpg("--quick-set-expire", key.fingerprint, expires, *subkeys, at=at)
+
+    def add_subkey(self, key: Key, expires: str, *, at: datetime) -> None:
+        """Add a key that signs in the place of the primary one, from now on."""
+        self._gpg("--quick-add-key", key.fingerprint, "ed25519", "sign", expires, at=at)
+
+    def detach(self, content: bytes, *keys: Key, at: datetime | None = None, before_the_key: bool = False) -> bytes:
+        """Give a signature that lies beside what it is for; GnuPG must be told to make one older than its key."""
+        conflict = ["--ignore-time-conflict"] if before_the_key else []
+        return self._gpg("--armor", *conflict, *_users(keys), "--detach-sign", at=at, stdin=content)
 
     def _gpg(self, *arguments: str, at: datetime | None = None, stdin: bytes = b"") -> bytes:
         argv = ["gpg", "--homedir", str(self._home), "--batch", "--no-tty", "--pinentry-mode", "loopback"]

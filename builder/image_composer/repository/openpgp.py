@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from image_composer.errors import RepositoryError
+from image_composer.repository.certificate import KeyLife, key_lives
 from image_composer.repository.keyring import keyring
 from image_composer.run import Runner
 
@@ -25,8 +28,11 @@ CLEARSIGNED = re.compile(
 """One signed message and nothing else: RFC 9580, section 7. Lines of the text that start with a dash are escaped, so
 none of them can look like a marker."""
 
-NO_PUBLIC_KEY = "9"
-"""Reason code of gpgv's ERRSIG line: the key is not in the keyring."""
+UNCHECKED = {"9": "NO_PUBKEY", "39": "TIME_CONFLICT"}
+"""By the reason code of gpgv's ERRSIG line: the key is not in the keyring; it was made after the signature."""
+
+CLOCK_TOLERANCE = timedelta(days=1)
+"""How far in the future a signature may be: a clock that is off, not another year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +83,32 @@ def verify_detached(
     runner: Runner,
     repository: str,
     name: str = "Release",
+    at_signing: bool = False,
+    clock: Callable[[], float] = time.time,
 ) -> Signed:
-    """Verify a file against a signature that lies beside it; arguments and errors as for `verify_clearsigned`."""
+    """Verify a file against a signature that lies beside it.
+
+    Args:
+        content: the file.
+        signature: its signature, armoured or binary.
+        keys: certificates that are trusted for it, armoured or binary.
+        runner: runs gpgv.
+        repository: id, for messages.
+        name: the file's name, for messages.
+        at_signing: whether a key that has expired by now still counts for what it signed before. Packages keep their
+            signature for as long as they are distributed, while metadata is signed again and again.
+        clock: seconds since 1970; asked only when `at_signing` holds, to refuse signatures of the future.
+
+    Raises:
+        RepositoryError: as for `verify_clearsigned`.
+    """
     with tempfile.TemporaryDirectory(prefix="image-composer-") as folder:
         place = Path(folder)
         (place / "content").write_bytes(content)
         (place / "signature").write_bytes(signature)
         status = _gpgv(place, keys, [place / "signature", place / "content"], runner, repository)
-        return Signed(content, judge(status, f"repository {repository}: {name}"))
+        moment = Moment(clock(), key_lives(keyring(keys, repository))) if at_signing else None
+        return Signed(content, judge(status, f"repository {repository}: {name}", moment))
 
 
 def _gpgv(place: Path, keys: Sequence[bytes], arguments: Sequence[str | Path], runner: Runner, repository: str) -> str:
@@ -95,19 +119,53 @@ def _gpgv(place: Path, keys: Sequence[bytes], arguments: Sequence[str | Path], r
     return runner.run(argv, check=False).stdout.decode("utf-8", "replace")
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What it takes to judge keys at the time of signing."""
+
+    now: float
+    """Seconds since 1970."""
+
+    lives: Mapping[str, KeyLife]
+    """The keys that may have signed, by fingerprint."""
+
+
 @dataclass(slots=True)
 class _Signature:
     """What gpgv says about one signature."""
 
     verdict: str = ""
     key: str = ""
+    fingerprint: str = ""
+    """Of the key or subkey that signed; known of signatures that fit only, as when they were made."""
+
+    made: int = 0
     valid_for: list[str] = field(default_factory=list)
+    ends: set[int] = field(default_factory=set)
+    """When keys of the certificate expired; gpgv doesn't say which."""
+
+    expired: int = 0
+
+    def settle(self, moment: Moment) -> None:
+        """Put in the verdict that holds when the key is judged at the time of signing."""
+        if self.verdict in {"GOODSIG", "EXPKEYSIG"} and self.made > moment.now + CLOCK_TOLERANCE.total_seconds():
+            self.verdict = "FROM_FUTURE"
+        if self.verdict != "EXPKEYSIG":
+            return
+        life = moment.lives.get(self.fingerprint)
+        if life is None or life.expires not in self.ends:
+            return  # gpgv understands the certificate otherwise than we do
+        self.expired = life.expires
+        if life.revoked:
+            self.verdict = "REVKEYSIG"
+        else:
+            self.verdict = "GOODSIG" if self.made < life.expires else "EXPIRED_BEFORE"
 
 
 VERDICTS = frozenset({"GOODSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG"})
 
 
-def judge(status: str, what: str) -> tuple[str, ...]:
+def judge(status: str, what: str, moment: Moment | None = None) -> tuple[str, ...]:
     """Give the fingerprints of the keys whose signature is good, from gpgv's status lines.
 
     One good signature is enough, as archives sign with several keys and we need not know all; but one that does not
@@ -116,11 +174,15 @@ def judge(status: str, what: str) -> tuple[str, ...]:
     Args:
         status: gpgv's output (GnuPG's doc/DETAILS describes it).
         what: the signed file, for messages.
+        moment: when given, a key counts if it had not expired when it signed; else it must not have by gpgv's clock.
 
     Raises:
         RepositoryError: as for `verify_clearsigned`.
     """
     signatures = list(_signatures(status))
+    if moment is not None:
+        for found in signatures:
+            found.settle(moment)
     bad = [found for found in signatures if found.verdict == "BADSIG"]
     good = sorted({key for found in signatures if found.verdict == "GOODSIG" for key in found.valid_for})
     if good and not bad:
@@ -141,23 +203,40 @@ def _signatures(status: str) -> Iterator[_Signature]:
             yield current
             current = _Signature()
         elif keyword in VERDICTS and arguments:
-            unknown = keyword == "ERRSIG" and arguments[5:6] == [NO_PUBLIC_KEY]
-            current.verdict = "NO_PUBKEY" if unknown else keyword
-            current.key = arguments[6] if unknown and len(arguments) > 6 and arguments[6] != "-" else arguments[0]
+            reason = UNCHECKED.get(arguments[5]) if keyword == "ERRSIG" and len(arguments) > 5 else None
+            current.verdict = reason or keyword
+            current.key = arguments[6] if reason and len(arguments) > 6 and arguments[6] != "-" else arguments[0]
         elif keyword == "VALIDSIG" and arguments:
             current.valid_for.append(arguments[9] if len(arguments) > 9 else arguments[0])
+            current.fingerprint = arguments[0]
+            current.made = _seconds(arguments[2]) if len(arguments) > 2 else 0
+        elif keyword == "KEYEXPIRED" and arguments:
+            current.ends.add(_seconds(arguments[0]))
     if current.verdict:
         yield current
+
+
+def _seconds(text: str) -> int:
+    """Read a time of gpgv's, in seconds since 1970 or as `20260326T000000`."""
+    if "T" in text:
+        return int(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp())
+    return int(text)
 
 
 def _failure(signatures: Sequence[_Signature], what: str) -> RepositoryError:
     """Choose the error for a text without any good signature: what is the most telling about its keys."""
     for verdict, code, sentence, hint in EXPLANATIONS:
-        keys = sorted({found.key for found in signatures if found.verdict == verdict})
-        if keys:
-            ids = ", ".join(keys)
-            return RepositoryError(code, f"{what} {sentence.format(keys=ids)}", hint=hint.format(keys=ids))
+        fitting = [found for found in signatures if found.verdict == verdict]
+        if fitting:
+            ids = ", ".join(sorted({found.key for found in fitting}))
+            made, expired = _day(fitting[0].made), _day(fitting[0].expired)
+            said = sentence.format(keys=ids, made=made, expired=expired)
+            return RepositoryError(code, f"{what} {said}", hint=hint.format(keys=ids))
     return RepositoryError("REPO_SIGNATURE_INVALID", f"{what} has a signature that can't be checked", hint=BAD_HINT)
+
+
+def _day(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
 
 
 UNSIGNED_HINT = "only signed repositories are used: sign it, and name its public key"
@@ -169,6 +248,24 @@ EXPLANATIONS = (
         "REPO_KEY_REVOKED",
         "is signed by key {keys}, which its owner has revoked",
         "ask the repository's owner for the key that took its place",
+    ),
+    (
+        "EXPIRED_BEFORE",
+        "REPO_KEY_EXPIRED",
+        "was signed by key {keys} on {made}, after the key had expired on {expired}",
+        "fetch the key again: its owner may have prolonged it",
+    ),
+    (
+        "FROM_FUTURE",
+        "REPO_SIGNATURE_INVALID",
+        "was signed by key {keys} on {made}, which is in the future",
+        "check this machine's clock",
+    ),
+    (
+        "TIME_CONFLICT",
+        "REPO_SIGNATURE_INVALID",
+        "has a signature by key {keys} that is older than the key",
+        BAD_HINT,
     ),
     (
         "EXPKEYSIG",

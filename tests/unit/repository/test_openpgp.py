@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -140,3 +140,103 @@ def test_a_key_that_is_none_is_refused(keychain: Keychain, key: Key, runner: Run
 
 def test_a_repository_without_keys_is_refused(keychain: Keychain, key: Key, runner: Runner) -> None:
     assert failure(keychain.clearsign(CONTENT, key, at=PUBLISHED), runner).code == "REPO_KEY_INVALID"
+
+
+BORN = datetime(2020, 1, 1, tzinfo=UTC)
+"""When the keys were made that have expired since."""
+
+HOUR = timedelta(hours=1)
+
+
+def verify_at_signing(signature: bytes, runner: Runner, *keys: Key) -> tuple[str, ...]:
+    certificates = [key.public for key in keys]
+    signed = verify_detached(CONTENT, signature, certificates, runner=runner, repository="edge", at_signing=True)
+    return signed.fingerprints
+
+
+def failure_at_signing(signature: bytes, runner: Runner, *keys: Key) -> RepositoryError:
+    with pytest.raises(RepositoryError) as caught:
+        verify_at_signing(signature, runner, *keys)
+    return caught.value
+
+
+def test_a_key_that_expired_after_signing_is_good_where_signatures_are_kept(
+    keychain: Keychain, other_key: Key, runner: Runner
+) -> None:
+    expired = keychain.make("expired-later", created=BORN, expires="2d")
+    signature = keychain.detach(CONTENT, expired, at=BORN + timedelta(days=1))
+    assert verify_at_signing(signature, runner, expired, other_key) == (expired.fingerprint,)
+
+
+def test_a_key_that_had_expired_before_signing_is_refused_with_both_dates(keychain: Keychain, runner: Runner) -> None:
+    expired = keychain.make("expired-before", created=BORN, expires="2d")
+    keychain.prolong(expired, "10y", at=BORN + HOUR)  # else it would not sign; the certificate we have is the old one
+    error = failure_at_signing(keychain.detach(CONTENT, expired, at=BORN + timedelta(days=30)), runner, expired)
+    assert error.code == "REPO_KEY_EXPIRED"
+    assert error.message.endswith("on 2020-01-31, after the key had expired on 2020-01-03")
+
+
+def test_the_key_that_took_an_expired_ones_place_is_good_beside_it(keychain: Keychain, runner: Runner) -> None:
+    first = keychain.make("first", created=BORN, expires="2d")
+    second = keychain.make("second", created=BORN + timedelta(days=2))
+    old = keychain.detach(CONTENT, first, at=BORN + timedelta(days=1))
+    new = keychain.detach(CONTENT, second, at=BORN + timedelta(days=3))
+    assert verify_at_signing(old, runner, first, second) == (first.fingerprint,)
+    assert verify_at_signing(new, runner, first, second) == (second.fingerprint,)
+
+
+@pytest.mark.parametrize(("days", "code"), [(1, None), (3, "REPO_KEY_EXPIRED")])
+def test_a_subkey_counts_for_as_long_as_it_is_valid_itself(
+    keychain: Keychain, runner: Runner, days: int, code: str | None
+) -> None:
+    primary = keychain.make(f"primary-{days}", created=BORN)
+    keychain.add_subkey(primary, "2d", at=BORN)
+    short = keychain.public(primary.fingerprint)
+    keychain.prolong(primary, "10y", "*", at=BORN + HOUR)
+    signature = keychain.detach(CONTENT, primary, at=BORN + timedelta(days=days))
+    known = Key(primary.fingerprint, short)
+    if code is None:
+        assert verify_at_signing(signature, runner, known) == (primary.fingerprint,)
+    else:
+        assert failure_at_signing(signature, runner, known).code == code
+
+
+def test_a_subkey_does_not_outlive_its_primary_key(keychain: Keychain, runner: Runner) -> None:
+    primary = keychain.make("short-lived", created=BORN, expires="2d")
+    keychain.add_subkey(primary, "10y", at=BORN)
+    short = keychain.public(primary.fingerprint)
+    keychain.prolong(primary, "10y", at=BORN + HOUR)
+    signature = keychain.detach(CONTENT, primary, at=BORN + timedelta(days=3))
+    assert failure_at_signing(signature, runner, Key(primary.fingerprint, short)).code == "REPO_KEY_EXPIRED"
+
+
+def test_a_signature_of_the_future_is_refused_where_signatures_are_kept(
+    keychain: Keychain, key: Key, runner: Runner
+) -> None:
+    signature = keychain.detach(CONTENT, key, at=datetime(2100, 1, 1, tzinfo=UTC))
+    error = failure_at_signing(signature, runner, key)
+    assert error.code == "REPO_SIGNATURE_INVALID"
+    assert "2100-01-01, which is in the future" in error.message
+
+
+def test_a_signature_older_than_its_key_is_refused(keychain: Keychain, runner: Runner) -> None:
+    young = keychain.make("young", created=BORN + timedelta(days=30))
+    signature = keychain.detach(CONTENT, young, at=BORN, before_the_key=True)
+    error = failure_at_signing(signature, runner, young)
+    assert error.code == "REPO_SIGNATURE_INVALID"
+    assert "older than the key" in error.message
+
+
+def test_a_revoked_key_is_refused_for_what_it_signed_before_too(keychain: Keychain, runner: Runner) -> None:
+    leaked = keychain.make("leaked-later", created=BORN, expires="2d")
+    signature = keychain.detach(CONTENT, leaked, at=BORN + timedelta(days=1))
+    assert failure_at_signing(signature, runner, keychain.revoke(leaked)).code == "REPO_KEY_REVOKED"
+
+
+def test_a_subkey_is_not_measured_by_one_that_expired_before_it(keychain: Keychain, runner: Runner) -> None:
+    primary = keychain.make("rotating", created=BORN)
+    keychain.add_subkey(primary, "2d", at=BORN)
+    keychain.add_subkey(primary, "20d", at=BORN + timedelta(days=5))
+    signature = keychain.detach(CONTENT, primary, at=BORN + timedelta(days=6))
+    rotated = Key(primary.fingerprint, keychain.public(primary.fingerprint))
+    assert verify_at_signing(signature, runner, rotated) == (primary.fingerprint,)
