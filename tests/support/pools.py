@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from image_composer.repository.pool import PackagePool
+from image_composer.repository.deb.pool import DebPool
+from image_composer.repository.deb.solvfile import write_solv_file
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.solver import solve
-from image_composer.repository.solvfile import write_solv_file
 from image_composer.repository.sources import DebSource
 from support.debs import index, paragraph
 
@@ -35,9 +35,9 @@ def listed(*lines: str) -> list[str]:
     return found
 
 
-def pool_of(folder: Path, *repositories: Listed) -> PackagePool:
+def pool_of(folder: Path, *repositories: Listed) -> DebPool:
     """Give a pool, not yet prepared."""
-    pool = PackagePool("amd64")
+    pool = DebPool("amd64")
     for number, repository in enumerate(repositories):
         file = folder / f"{number}.solv"
         write_solv_file(index(*repository.paragraphs), file, "amd64", repository.id)

@@ -191,8 +191,9 @@ class _Case:
             if why is Barred.NOT_TAKEN:
                 reason = "that package may not be taken from there"
             return _Finding("SOLVE_UNSATISFIABLE", names, f"{chain}; {label} would do, but {reason}")
-        versions = [self.pool.version(found) for found in self.pool.versions(_name(text))]
-        there = f"; there is {_listed(versions)}" if versions and " | " not in text else ""
+        name = self.pool.subject(text)
+        versions = [self.pool.version(found) for found in self.pool.versions(name)] if name else []
+        there = f"; there is {_listed(versions)}" if versions else ""
         return _Finding("SOLVE_UNSATISFIABLE", names, f"{chain}, which no repository has{there}")
 
     def _explain_conflict(self, way: Sequence[_Step], other_way: Sequence[_Step], *, same: bool) -> _Finding:
@@ -218,7 +219,7 @@ class _Case:
         text = self._end(way[:1])
         for position, step in enumerate(way):
             name = self.pool.name(step.package)
-            if position and (" | " in way[position - 1].needs or name != _name(way[position - 1].needs)):
+            if position and name != self.pool.subject(way[position - 1].needs):
                 text += f" (taking {name})"
             if step.needs:
                 text += f"{', which' if position else ''} needs {step.needs}"
@@ -226,11 +227,6 @@ class _Case:
 
     def _label(self, package: int) -> str:
         return f"{self.pool.name(package)} {self.pool.version(package)}"
-
-
-def _name(need: str) -> str:
-    """Give the name that a need such as `b:any >= 2` is about."""
-    return need.partition(" ")[0].partition(":")[0]
 
 
 def _listed(items: Sequence[str]) -> str:

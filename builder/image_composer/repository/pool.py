@@ -1,4 +1,4 @@
-"""All packages that can be had, with the questions that are asked about them.
+"""All packages that can be had, with the questions that are asked about them; what both families have in common.
 
 Packages are numbers here and in the modules around it, the ones that libsolv gives them: a pool has tens of thousands,
 and few of them are looked at.
@@ -6,6 +6,7 @@ and few of them are looked at.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,31 +17,7 @@ from typing import Any
 import solv
 
 from image_composer.errors import StoreError
-from image_composer.repository.relations import Dependency, Relation, parse_dependencies
-from image_composer.repository.solvfile import (
-    DEPENDS,
-    ESSENTIAL,
-    KEYS,
-    MENTION,
-    PRE_DEPENDS,
-    PRIORITY,
-    RECOMMENDS,
-    SOURCE,
-    SOURCE_VERSION,
-    SUGGESTS,
-)
 from image_composer.repository.sources import RepositorySource
-
-OPERATORS: Mapping[str, int] = {
-    ">=": solv.REL_GT | solv.REL_EQ,
-    "<=": solv.REL_LT | solv.REL_EQ,
-    "=": solv.REL_EQ,
-    ">>": solv.REL_GT,
-    "<<": solv.REL_LT,
-    ">": solv.REL_GT,
-    "<": solv.REL_LT,
-}
-"""Version operators in libsolv's terms; it takes the deprecated `<` and `>` for strict, and so do we."""
 
 
 class Barred(Enum):
@@ -52,20 +29,6 @@ class Barred(Enum):
 
     NOT_TAKEN = "not taken"
     """Only other names are taken from its repository."""
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """One thing that a package depends on or recommends."""
-
-    text: str
-    """As its repository says it, for example `debconf (>= 0.5) | debconf-2.0`."""
-
-    choices: tuple[int, ...]
-    """Candidates that would meet it, in the order in which apt would try them."""
-
-    met_by: frozenset[int]
-    """All packages that meet it, candidates or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +48,22 @@ class PackageFacts:
     repository: RepositorySource
 
 
-class PackagePool:
+class PackagePool(ABC):
     """The packages of several repositories; `add` them, `prepare`, then ask.
 
     Args:
-        architecture: architecture as Debian names it.
+        architecture: architecture as the distribution names it.
+        kind: libsolv's name of the family, which decides how versions are compared.
     """
 
-    def __init__(self, architecture: str) -> None:
+    def __init__(self, architecture: str, kind: int) -> None:
         self.solv = solv.Pool()
-        self.solv.setdisttype(solv.Pool.DISTTYPE_DEB)
+        self.solv.setdisttype(kind)
         self.solv.setarch(architecture)
         self.barred: Mapping[int, Barred] = {}
         self._sources: dict[int, RepositorySource] = {}
         self._selected: dict[str, int] = {}
         self._candidates: dict[int, int | None] = {}
-        self._needs: dict[tuple[int, str], Sequence[Need]] = {}
-        self._known_needs: dict[str, Need] = {}  # by text: most are shared by many packages
-        self._foes: dict[int, frozenset[int]] = {}
-        self._key = {key: self.solv.str2id(key) for key in KEYS}
 
     def add(self, source: RepositorySource, file: Path) -> None:
         """Add an index in libsolv's form; of repositories with equal priority the one added first is preferred.
@@ -166,70 +126,46 @@ class PackagePool:
         number = self.solv.str2id(name, False)
         return self._candidate(number) if number else None
 
+    @abstractmethod
     def providers(self, name: str) -> list[int]:
-        """Give the candidates of other names that provide a name, in the order in which apt would try them."""
-        number = self.solv.str2id(name, False)
-        found = self._in_order(number, number) if number else []
-        return [package for package in found if self.name(package) != name]
+        """Give the candidates of other names that provide a name, the preferred first."""
+
+    def replacing(self, package: int) -> list[int]:  # noqa: ARG002 - not every family knows such packages
+        """Give the packages that take a package's place wherever it is asked for, the preferred first."""
+        return []
 
     def essential_names(self) -> list[str]:
         """Give the names, sorted, whose candidate no installation may lack."""
-        marked = self._marked_essential()
-        return sorted({self.name(package) for package in marked if self.candidate(self.name(package)) == package})
+        return []
 
     def excluded_essential_names(self) -> list[str]:
         """Give the names, sorted, that were excluded although no installation may lack them."""
-        marked = self._marked_essential()
-        return sorted({self.name(package) for package in marked if self.barred.get(package) is Barred.EXCLUDED})
+        return []
 
-    def needs(self, package: int) -> Sequence[Need]:
-        """Give what a package depends on, in the order in which apt looks at it."""
-        return self._read_needs(package, DEPENDS)
+    def proposal(self, preferences: Sequence[int], *, recommends: bool) -> Sequence[int] | None:  # noqa: ARG002
+        """Give the set that the family's own package manager would install, where that is not the solver's choice.
 
-    def early_needs(self, package: int) -> Sequence[Need]:
-        """Give what must be configured before a package is unpacked, which `needs` holds too."""
-        return self._read_needs(package, PRE_DEPENDS)
+        Args:
+            preferences: packages asked for, in the order in which they were.
+            recommends: whether recommended packages are wanted.
+        """
+        return None
 
-    def recommendations(self, package: int) -> Sequence[Need]:
-        """Give what a package recommends."""
-        return self._read_needs(package, RECOMMENDS)
+    @abstractmethod
+    def meeting_needs(self, package: int) -> frozenset[int]:
+        """Give all packages, to be had or not, that meet something that a package depends on."""
 
-    def suggestions(self, package: int) -> Sequence[Need]:
-        """Give what a package suggests."""
-        return self._read_needs(package, SUGGESTS)
+    @abstractmethod
+    def meeting_early_needs(self, package: int) -> frozenset[int]:
+        """Give those of them that have to be there before the package is installed."""
 
-    def foes(self, package: int) -> frozenset[int]:
-        """Give the packages that a package can't be installed with, as far as it says so itself."""
-        found = self._foes.get(package)
-        if found is None:
-            at = self._at(package)
-            found = frozenset(
-                foe.id
-                for dep in at.lookup_idarray(solv.SOLVABLE_CONFLICTS)
-                for foe in self.solv.whatprovides(dep)
-                if foe.nameid != at.nameid
-            )
-            self._foes[package] = found
-        return found
+    @abstractmethod
+    def subject(self, need: str) -> str:
+        """Give the one name that a need is about, as libsolv writes it; empty when it is about several."""
 
+    @abstractmethod
     def facts(self, package: int) -> PackageFacts:
         """Give what the lock says about a package."""
-        at = self._at(package)
-        checksum = at.lookup_checksum(solv.SOLVABLE_CHECKSUM)
-        assert checksum.typestr() == "sha256", "solvfile.py keeps other digests out"
-        return PackageFacts(
-            name=at.name,
-            version=at.evr,
-            architecture=at.arch,
-            filename=at.lookup_location()[0].removeprefix("./"),
-            size=at.lookup_num(solv.SOLVABLE_DOWNLOADSIZE),
-            sha256=checksum.hex(),
-            installed_size=at.lookup_num(solv.SOLVABLE_INSTALLSIZE),
-            source=at.lookup_str(self._key[SOURCE]) or at.name,
-            source_version=at.lookup_str(self._key[SOURCE_VERSION]) or at.evr,
-            essential=at.lookup_void(self._key[ESSENTIAL]),
-            repository=self.source_of(package),
-        )
 
     def _at(self, package: int) -> Any:
         return self.solv.id2solvable(package)
@@ -254,10 +190,6 @@ class PackagePool:
             if priority < highest[name]:
                 yield number, Barred.OUTRANKED
 
-    def _marked_essential(self) -> set[int]:
-        key = self._key[ESSENTIAL]
-        return {match.solvid for repo in self.solv.repos for match in repo.Dataiterator(key)}
-
     def _versions(self, name: int) -> list[int]:
         found: list[Any] = [package for package in self.solv.whatprovides(name) if package.nameid == name]
         found.sort(key=cmp_to_key(_newer_first))
@@ -270,51 +202,6 @@ class PackagePool:
             best = [selected] if selected else self._versions(name)
             self._candidates[name] = best[0] if best else None
         return self._candidates[name]
-
-    def _read_needs(self, package: int, field: str) -> Sequence[Need]:
-        if (package, field) not in self._needs:
-            text = self._at(package).lookup_str(self._key[field]) or ""
-            self._needs[package, field] = [self._need(dependency) for dependency in parse_dependencies(text)]
-        return self._needs[package, field]
-
-    def _need(self, dependency: Dependency) -> Need:
-        found = self._known_needs.get(dependency.text)
-        if found is None:
-            choices: dict[int, None] = {}
-            met_by: set[int] = set()
-            for relation in dependency.alternatives:
-                name = self.solv.str2id(relation.name)
-                dep = self._dep(relation, name)
-                choices.update(dict.fromkeys(self._in_order(name, dep)))
-                met_by.update(package.id for package in self.solv.whatprovides(dep))
-            found = Need(dependency.text, tuple(choices), frozenset(met_by))
-            self._known_needs[dependency.text] = found
-        return found
-
-    def _dep(self, relation: Relation, name: int) -> int:
-        dep = name
-        if relation.any_architecture:
-            dep = self.solv.rel2id(dep, solv.ARCH_ANY, solv.REL_MULTIARCH)
-        if relation.operator:
-            dep = self.solv.rel2id(dep, self.solv.str2id(relation.version), OPERATORS[relation.operator])
-        return int(dep)
-
-    def _in_order(self, name: int, dep: int) -> list[int]:
-        """Give the candidates that satisfy a dependency, the one that apt would try first coming first.
-
-        That is the package of that very name, then Essential packages, then by Priority; what is equal in all of this
-        goes by the order of names in apt's own cache, the last one mentioned first.
-        """
-        found = [package for package in self.solv.whatprovides(dep) if self._candidate(package.nameid) == package.id]
-        found.sort(
-            key=lambda package: (
-                package.nameid != name,
-                not package.lookup_void(self._key[ESSENTIAL]),
-                package.lookup_num(self._key[PRIORITY]),
-                -package.lookup_num(self._key[MENTION]),
-            )
-        )
-        return [package.id for package in found]
 
 
 def _newer_first(one: Any, other: Any) -> int:

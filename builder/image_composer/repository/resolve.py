@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
 from datetime import datetime
-from pathlib import Path
 from urllib.parse import quote
 
 from image_composer.report import Reporter
+from image_composer.repository.deb.load import load_deb_repository
+from image_composer.repository.deb.pool import DebPool
+from image_composer.repository.loaded import LoadedRepository, Means
 from image_composer.repository.lock import Lock, LockedPackage, LockedRepository
-from image_composer.repository.metadata import VerifiedRepository, verify_repository
-from image_composer.repository.pool import Need, PackageFacts, PackagePool
+from image_composer.repository.pool import PackageFacts, PackagePool
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.solver import Solution, solve
-from image_composer.repository.solvfile import solv_files
 from image_composer.repository.sources import DebSource, RepositorySource
 from image_composer.run import Runner
 from image_composer.spec.image import Target
@@ -24,12 +24,6 @@ from image_composer.threads import Threads
 
 LOADERS = 8
 """Repositories fetched at once: the work is waiting for the network and unpacking, which both let others run."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    repository: VerifiedRepository
-    files: Sequence[Path]
 
 
 def resolve(
@@ -62,11 +56,11 @@ def resolve(
         SolverError: the packages can't be had together.
         StoreError: the cache can't be used.
     """
-    loaded = _load(sources, store=store, downloader=downloader, runner=runner, now=now)
-    pool = PackagePool(sources[0].architecture)
-    for each in loaded:
-        for file in each.files:
-            pool.add(each.repository.source, file)
+    means = Means(store=store, downloader=downloader, runner=runner, reporter=reporter, now=now)
+    with Threads(LOADERS, thread_name_prefix="repository") as threads:
+        # when several fail, the first of them is the one that is told
+        loaded = list(threads.map(lambda source: _load(source, means), sources))
+    pool = _pool(loaded)
     reporter.info(f"{len(pool.solv.solvables)} packages in {len(sources)} repositories")
     solution = solve(pool, query)
     for package, better in solution.held_back:
@@ -77,7 +71,7 @@ def resolve(
     lock = Lock(
         target=target,
         request_digest=request_digest,
-        repositories=_repositories(pool, solution, [each.repository for each in loaded]),
+        repositories=_repositories(pool, solution, loaded),
         packages=_packages(pool, solution),
     )
     size = sum(package.size for package in lock.packages)
@@ -85,43 +79,26 @@ def resolve(
     return lock
 
 
-def _load(
-    sources: Sequence[RepositorySource],
-    *,
-    store: ContentStore,
-    downloader: Downloader,
-    runner: Runner,
-    now: datetime,
-) -> list[_Loaded]:
-    """Fetch and verify all repositories at once; when several fail, the first of them is the one that is told."""
-
-    def load(source: RepositorySource) -> _Loaded:
-        assert isinstance(source, DebSource), "rpm repositories are not read yet"
-        repository = verify_repository(source, downloader=downloader, runner=runner, now=now)
-        return _Loaded(repository, solv_files(repository, store=store, downloader=downloader))
-
-    with Threads(LOADERS, thread_name_prefix="repository") as threads:
-        return list(threads.map(load, sources))
+def _load(source: RepositorySource, means: Means) -> LoadedRepository:
+    match source:
+        case DebSource():
+            return load_deb_repository(source, means)
+        case _:
+            raise NotImplementedError("rpm repositories are not read yet")
 
 
-def _repositories(
-    pool: PackagePool, solution: Solution, repositories: Sequence[VerifiedRepository]
-) -> list[LockedRepository]:
+def _pool(loaded: Sequence[LoadedRepository]) -> PackagePool:
+    pool = DebPool(loaded[0].source.architecture)
+    for repository in loaded:
+        for file in repository.files:
+            pool.add(repository.source, file)
+    return pool
+
+
+def _repositories(pool: PackagePool, solution: Solution, loaded: Sequence[LoadedRepository]) -> list[LockedRepository]:
     """Give the repositories that packages come from, in the order in which they were given."""
     used = {pool.source_of(package).id for package in solution.packages}
-    return [
-        LockedRepository(
-            id=repository.source.id,
-            url=repository.source.url,
-            suite=repository.source.suite,
-            components=list(repository.source.components),
-            release_digest=repository.digest,
-            release_time=int(repository.release.date.timestamp()),
-            signed_by=list(repository.signed_by),
-        )
-        for repository in repositories
-        if repository.source.id in used
-    ]
+    return [repository.locked for repository in loaded if repository.source.id in used]
 
 
 def _packages(pool: PackagePool, solution: Solution) -> list[LockedPackage]:
@@ -130,16 +107,15 @@ def _packages(pool: PackagePool, solution: Solution) -> list[LockedPackage]:
         _package(
             pool.facts(package),
             requested=pool.name(package) in solution.requested,
-            depends=_met_by(pool, pool.needs(package), chosen - {package}),
-            pre_depends=_met_by(pool, pool.early_needs(package), chosen - {package}),
+            depends=_names(pool, pool.meeting_needs(package) & chosen - {package}),
+            pre_depends=_names(pool, pool.meeting_early_needs(package) & chosen - {package}),
         )
         for package in solution.packages
     ]
 
 
-def _met_by(pool: PackagePool, needs: Sequence[Need], chosen: set[int]) -> list[str]:
-    """Give the names, sorted, of the chosen packages that meet needs."""
-    return sorted({pool.name(found) for need in needs for found in need.met_by & chosen})
+def _names(pool: PackagePool, packages: AbstractSet[int]) -> list[str]:
+    return sorted({pool.name(package) for package in packages})
 
 
 def _package(facts: PackageFacts, *, requested: bool, depends: list[str], pre_depends: list[str]) -> LockedPackage:

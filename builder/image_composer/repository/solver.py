@@ -1,7 +1,7 @@
 """The solver: which packages an image is made of, or why there is no such set.
 
-apt's choice comes first (preference.py). libsolv checks it; when it does not hold, libsolv searches for a set that
-does, staying as near to it as it can.
+Where a family's own package manager chooses otherwise than libsolv would, its choice comes first (`proposal`): libsolv
+checks it; when it does not hold, libsolv searches for a set that does, staying as near to it as it can.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import solv
 from image_composer.errors import SolverError
 from image_composer.repository.explain import explain_problems, explain_versions, unknown_packages
 from image_composer.repository.pool import PackagePool
-from image_composer.repository.preference import preferred
 from image_composer.repository.query import PackageQuery
 
 
@@ -71,8 +70,10 @@ def solve(pool: PackagePool, query: PackageQuery) -> Solution:
     roots = [_Root(tuple(pool.versions(name)), "essential") for name in essential]
     roots += [_Root(tuple(packages), "requested") for packages in allowed.values()]
     preferences = [root.packages[0] for root in roots]
-    proposal = preferred(pool, preferences, recommends=query.install_recommends)
-    found = _confirm(pool, proposal) or _search(pool, roots, proposal, query)
+    proposal = pool.proposal(preferences, recommends=query.install_recommends)
+    found = _confirm(pool, proposal) if proposal is not None else None
+    if found is None:
+        found = _search(pool, roots, preferences if proposal is None else proposal, query)
     packages = tuple(sorted(found, key=pool.name))
     candidates = [(package, pool.candidate(pool.name(package))) for package in packages]
     held_back = tuple((package, best) for package, best in candidates if best is not None and best != package)
@@ -134,8 +135,8 @@ def _confirm(pool: PackagePool, proposal: Sequence[int]) -> list[int] | None:
     return found if set(found) == set(proposal) else None
 
 
-def _search(pool: PackagePool, roots: Sequence[_Root], proposal: Sequence[int], query: PackageQuery) -> list[int]:
-    """Let libsolv find a set, preferring what was proposed.
+def _search(pool: PackagePool, roots: Sequence[_Root], favoured: Sequence[int], query: PackageQuery) -> list[int]:
+    """Let libsolv find a set, preferring some packages.
 
     Raises:
         SolverError: SOLVE_CONFLICT, SOLVE_EXCLUDED, SOLVE_UNSATISFIABLE.
@@ -143,7 +144,7 @@ def _search(pool: PackagePool, roots: Sequence[_Root], proposal: Sequence[int], 
     install = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_SOLVABLE_ONE_OF
     favour = solv.Job.SOLVER_FAVOR | solv.Job.SOLVER_SOLVABLE
     jobs = [pool.solv.Job(install, pool.solv.towhatprovides(list(root.packages))) for root in roots]
-    jobs += [pool.solv.Job(favour, package) for package in proposal]
+    jobs += [pool.solv.Job(favour, package) for package in favoured]
     solver = pool.solv.Solver()
     solver.set_flag(solv.Solver.SOLVER_FLAG_IGNORE_RECOMMENDED, 0 if query.install_recommends else 1)
     problems = solver.solve(jobs)

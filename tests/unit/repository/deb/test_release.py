@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from image_composer.errors import RepositoryError
-from image_composer.repository.release import Release, check_release, choose_indexes, index_urls, parse_release
+from image_composer.repository.deb.release import Release, check_release, choose_indexes, index_urls, parse_release
 from image_composer.repository.sources import DebSource
 from support.debrepo import PUBLISHED, DebRepository, release_text
 

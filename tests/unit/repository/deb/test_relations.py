@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_composer.repository.relations import Dependency, Relation, parse_dependencies
+from image_composer.repository.deb.relations import Dependency, Relation, parse_dependencies
 
 RELATIONS = st.builds(
     Relation,

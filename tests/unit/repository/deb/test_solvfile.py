@@ -7,9 +7,9 @@ import pytest
 
 from image_composer.digest import bytes_sha256
 from image_composer.errors import RepositoryError, StoreError
-from image_composer.repository.pool import PackagePool
-from image_composer.repository.release import ListedFile, PackageIndex
-from image_composer.repository.solvfile import decompress, readable_for_libsolv, write_solv_file
+from image_composer.repository.deb.pool import DebPool
+from image_composer.repository.deb.release import ListedFile, PackageIndex
+from image_composer.repository.deb.solvfile import decompress, readable_for_libsolv, write_solv_file
 from image_composer.repository.sources import DebSource
 from support.debrepo import COMPRESS
 from support.debs import index, paragraph
@@ -27,10 +27,10 @@ def packed(tmp_path: Path, content: bytes, suffix: str, plain: bytes | None = No
     return path, PackageIndex(ListedFile(f"Packages{suffix}", bytes_sha256(content), len(content)), suffix, listed)
 
 
-def loaded(tmp_path: Path, text: bytes) -> PackagePool:
+def loaded(tmp_path: Path, text: bytes) -> DebPool:
     file = tmp_path / "index.solv"
     write_solv_file(text, file, "amd64", "main")
-    pool = PackagePool("amd64")
+    pool = DebPool("amd64")
     pool.add(SOURCE, file)
     pool.prepare([], [])
     return pool
@@ -78,7 +78,7 @@ def test_a_paragraph_that_reads_in_two_ways_is_refused(tmp_path: Path) -> None:
 def test_a_broken_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken").write_bytes(b"no solv file")
     with pytest.raises(StoreError) as caught:
-        PackagePool("amd64").add(SOURCE, tmp_path / "broken")
+        DebPool("amd64").add(SOURCE, tmp_path / "broken")
     assert caught.value.code == "STORE_FAILED"
 
 

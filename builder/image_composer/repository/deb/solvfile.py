@@ -1,4 +1,4 @@
-"""Indexes in libsolv's own binary form, which loads several times faster than the text it is made from.
+"""Packages files in libsolv's own binary form.
 
 Such a file is kept in the store by the digest of the index it comes from. It carries what we need and libsolv leaves
 out: its reader of deb indexes skips size, source version, Essential and Priority, its writer sorts dependencies.
@@ -6,33 +6,26 @@ out: its reader of deb indexes skips size, source version, Essential and Priorit
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
-import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import solv
 
 from image_composer.digest import bytes_sha256
 from image_composer.errors import RepositoryError
-from image_composer.repository.metadata import VerifiedRepository, obtain_index
-from image_composer.repository.packages import IndexEntry, scan_packages
-from image_composer.repository.release import PackageIndex
+from image_composer.repository.deb.metadata import VerifiedRepository, obtain_index
+from image_composer.repository.deb.packages import IndexEntry, scan_packages
+from image_composer.repository.deb.release import PackageIndex
+from image_composer.repository.solvform import libsolv_version, memory_file, write_repo
+from image_composer.repository.unpack import LARGEST_INDEX, unpacked
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader
 
 FORM = 3
 """Counted up whenever what these files carry changes, so that older ones in a store are left alone."""
-
-LARGEST_INDEX = 1024 * 1024 * 1024
-"""Bytes an index may unpack to when Release doesn't say: twenty times Debian's largest."""
 
 SOURCE = "image-composer:source"
 SOURCE_VERSION = "image-composer:source-version"
@@ -69,16 +62,8 @@ def _solv_file(
         fetched = obtain_index(repository, index, store=store, downloader=downloader)
         write_solv_file(decompress(fetched, index, what), target, architecture, what)
 
-    key = bytes_sha256(f"{FORM} {_libsolv_version()} {architecture} {index.file.sha256}".encode())
+    key = bytes_sha256(f"{FORM} {libsolv_version()} {architecture} {index.file.sha256}".encode())
     return store.derived("solv", key, make)
-
-
-def _libsolv_version() -> str:
-    """Give the version that the files depend on; a distribution's own build may not say."""
-    try:
-        return version("solv")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def decompress(path: Path, index: PackageIndex, what: str) -> bytes:
@@ -87,29 +72,10 @@ def decompress(path: Path, index: PackageIndex, what: str) -> bytes:
     Raises:
         RepositoryError: REPO_MALFORMED, REPO_TOO_LARGE, REPO_DIGEST_MISMATCH.
     """
-    limit = index.plain.size if index.plain else LARGEST_INDEX
-    try:
-        with _unpacked(path, index.suffix) as stream:
-            text = stream.read(limit + 1)
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise RepositoryError("REPO_MALFORMED", f"{what} can't be unpacked: {error}") from error
-    if len(text) > limit:
-        raise RepositoryError("REPO_TOO_LARGE", f"{what} unpacks to more than {limit} bytes")
+    text = unpacked(path, index.suffix, index.plain.size if index.plain else LARGEST_INDEX, what)
     if index.plain and bytes_sha256(text) != index.plain.sha256:
         raise RepositoryError("REPO_DIGEST_MISMATCH", f"{what} does not unpack to what Release lists")
     return text
-
-
-def _unpacked(path: Path, suffix: str) -> IO[bytes]:
-    match suffix:
-        case ".xz":
-            return lzma.open(path)
-        case ".bz2":
-            return bz2.open(path)
-        case ".gz":
-            return cast(IO[bytes], gzip.open(path))  # a GzipFile is one in all but its stub's name
-        case _:
-            return path.open("rb")
 
 
 def write_solv_file(index: bytes, target: Path, architecture: str, what: str) -> None:
@@ -129,18 +95,11 @@ def write_solv_file(index: bytes, target: Path, architecture: str, what: str) ->
     pool.setarch(architecture)
     repo = pool.add_repo("index")
     index = readable_for_libsolv(index, architecture)
-    with _memory_file() as file:
-        file.write(index)
-        file.seek(0)
+    with memory_file(index) as file:
         if not repo.add_debpackages(solv.xfopen_fd("Packages", file.fileno())):
             raise RepositoryError("REPO_MALFORMED", f"{what}: {pool.errstr}")
     _annotate(pool, repo, scan_packages(index, what), what)
-    with _memory_file() as file, target.open("wb") as written:
-        stream = solv.xfopen_fd("index.solv", file.fileno())
-        if not repo.write(stream) or not stream.close():
-            raise MemoryError(f"{what}: no room for libsolv's form of it")
-        file.seek(0)
-        shutil.copyfileobj(file, written)  # not libsolv's own writing: it does not say why it failed
+    write_repo(repo, target, what)
 
 
 def readable_for_libsolv(index: bytes, architecture: str) -> bytes:
@@ -181,8 +140,3 @@ def _annotate(pool: Any, repo: Any, entries: Iterator[IndexEntry], what: str) ->
             if text:
                 details.set_str(number, key[name], text)
     repo.internalize()
-
-
-def _memory_file() -> IO[bytes]:
-    """Give an empty file that is in memory only."""
-    return os.fdopen(os.memfd_create("image-composer-index"), "w+b")

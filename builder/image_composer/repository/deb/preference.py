@@ -9,11 +9,34 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from image_composer.repository.pool import Need, PackagePool
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that a package depends on or recommends."""
+
+    text: str
+    """As its repository says it, for example `debconf (>= 0.5) | debconf-2.0`."""
+
+    choices: tuple[int, ...]
+    """Candidates that would meet it, in the order in which apt would try them."""
+
+    met_by: frozenset[int]
+    """All packages that meet it, candidates or not."""
 
 
-def preferred(pool: PackagePool, requested: Sequence[int], *, recommends: bool) -> list[int]:
+class Packages(Protocol):
+    """What the walk asks about packages; `DebPool` answers."""
+
+    def needs(self, package: int) -> Sequence[Need]: ...  # noqa: D102 - see DebPool
+    def recommendations(self, package: int) -> Sequence[Need]: ...  # noqa: D102
+    def suggestions(self, package: int) -> Sequence[Need]: ...  # noqa: D102
+    def foes(self, package: int) -> frozenset[int]: ...  # noqa: D102
+
+
+def preferred(pool: Packages, requested: Sequence[int], *, recommends: bool) -> list[int]:
     """Give the packages that apt would install into an empty root, as far as a walk finds out.
 
     Args:
@@ -33,7 +56,7 @@ class _Walk:
     a settled package. Others give way when they stand in the way of a later choice.
     """
 
-    def __init__(self, pool: PackagePool, *, recommends: bool) -> None:
+    def __init__(self, pool: Packages, *, recommends: bool) -> None:
         self._pool = pool
         self._recommends = recommends
         self._chosen: dict[int, None] = {}  # in order of choice

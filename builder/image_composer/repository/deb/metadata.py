@@ -9,8 +9,7 @@ from pathlib import Path
 
 from image_composer.digest import bytes_sha256
 from image_composer.errors import RepositoryError
-from image_composer.repository.openpgp import Signed, verify_clearsigned, verify_detached
-from image_composer.repository.release import (
+from image_composer.repository.deb.release import (
     PackageIndex,
     Release,
     check_release,
@@ -18,6 +17,7 @@ from image_composer.repository.release import (
     index_urls,
     parse_release,
 )
+from image_composer.repository.openpgp import Signed, verify_clearsigned, verify_detached
 from image_composer.repository.sources import DebSource
 from image_composer.run import Runner
 from image_composer.store.content import ContentStore, Wanted

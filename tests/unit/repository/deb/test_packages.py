@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_composer.errors import RepositoryError
-from image_composer.repository.packages import PRIORITIES, IndexEntry, scan_packages
+from image_composer.repository.deb.packages import PRIORITIES, IndexEntry, scan_packages
 from support.debs import index, paragraph
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,20}", fullmatch=True)
