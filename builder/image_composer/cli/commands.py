@@ -16,7 +16,7 @@ from image_composer.cli.workspaces import opened_workspace
 from image_composer.digest import pretty_json
 from image_composer.errors import Problem, SpecError
 from image_composer.pod.message import PublishedResult
-from image_composer.provider import load_providers
+from image_composer.provider import Manifest, load_providers
 from image_composer.repository.lock import read_lock
 from image_composer.spec.base import format_size
 from image_composer.spec.reference import reference_markdown
@@ -136,23 +136,42 @@ def providers(options: Options, *, as_json: bool) -> NoReturn:
             provider.manifest(release) for provider in load_providers().values() for release in provider.releases()
         ]
         if as_json:
-            rows = [
-                {
-                    "distribution": manifest.distribution,
-                    "release": manifest.release,
-                    "title": manifest.title,
-                    "architectures": sorted(manifest.architectures),
-                }
-                for manifest in manifests
-            ]
-            click.echo(pretty_json(rows), nl=False)
+            click.echo(pretty_json([provider_row(manifest) for manifest in manifests]), nl=False)
             return
-        click.echo(f"{'DISTRIBUTION':<14} {'RELEASE':<8} {'ARCHITECTURES':<16} TITLE")
-        for manifest in manifests:
-            architectures = ",".join(sorted(manifest.architectures))
-            click.echo(f"{manifest.distribution:<14} {manifest.release:<8} {architectures:<16} {manifest.title}")
+        rows = [("DISTRIBUTION", "RELEASE", "ARCHITECTURES", "PROFILES", "TITLE")]
+        rows += [
+            (
+                manifest.distribution,
+                manifest.release,
+                ",".join(sorted(manifest.architectures)),
+                ",".join(profile_names(manifest)) or "-",
+                manifest.title,
+            )
+            for manifest in manifests
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            click.echo("  ".join(cells).rstrip())
 
     run_session(options, body)
+
+
+def provider_row(manifest: Manifest) -> dict[str, object]:
+    """Give what scripts may want to know of a release."""
+    return {
+        "distribution": manifest.distribution,
+        "release": manifest.release,
+        "title": manifest.title,
+        "architectures": sorted(manifest.architectures),
+        "profiles": {name: manifest.profiles[name].title for name in profile_names(manifest)},
+        "defaultProfile": manifest.default_profile,
+    }
+
+
+def profile_names(manifest: Manifest) -> list[str]:
+    """Give the names of a release's profiles, the default one first."""
+    return sorted(manifest.profiles, key=lambda name: (name != manifest.default_profile, name))
 
 
 def inspect(options: Options, image: Path, *, as_json: bool) -> NoReturn:

@@ -19,6 +19,7 @@ from click.testing import CliRunner, Result
 from image_composer import __version__
 from image_composer.cli.main import cli
 from image_composer.errors import EXIT_INTERRUPTED, EXIT_OURS, EXIT_USER
+from image_composer.provider import load_providers
 from image_composer.spec.reference import reference_markdown
 from image_composer.spec.schema import image_schema
 from image_composer.stages import STAGES
@@ -125,7 +126,8 @@ def test_a_document_is_read_from_standard_input(cache: Path) -> None:
         (
             manifest(bare(target={"distribution": "beos", "release": "5"})),
             [
-                "error: spec.image.target.distribution: 'beos' is not a known distribution; known: debian",
+                "error: spec.image.target.distribution: 'beos' is not a known distribution;"
+                f" known: {', '.join(sorted(load_providers()))}",
                 "hint: 'image-composer providers' lists distributions, releases and architectures",
                 "[SPEC_UNKNOWN_TARGET]",
             ],
@@ -227,18 +229,22 @@ def test_a_cache_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
 
 def test_providers_are_listed_for_people_and_machines(cache: Path) -> None:
     rows = json.loads(run(cache, "providers", "--json").stdout)
-    assert {
+    [debian] = [row for row in rows if (row["distribution"], row["release"]) == ("debian", "12")]
+    assert debian.pop("profiles").keys() == {"minimal", "edge"}
+    assert debian == {
         "distribution": "debian",
         "release": "12",
         "title": "Debian 12 (bookworm)",
         "architectures": ["x86_64"],
-    } in rows
+        "defaultProfile": "minimal",
+    }
     header, *lines = run(cache, "providers").stdout.splitlines()
-    assert header.split() == ["DISTRIBUTION", "RELEASE", "ARCHITECTURES", "TITLE"]
-    assert [line.split()[:3] for line in lines if line.startswith("debian")] == [
-        ["debian", "12", "x86_64"],
-        ["debian", "13", "x86_64"],
+    assert header.split() == ["DISTRIBUTION", "RELEASE", "ARCHITECTURES", "PROFILES", "TITLE"]
+    assert [line.split(maxsplit=4) for line in lines if line.startswith("debian")] == [
+        ["debian", "12", "x86_64", "minimal,edge", "Debian 12 (bookworm)"],
+        ["debian", "13", "x86_64", "minimal,edge", "Debian 13 (trixie)"],
     ]
+    assert len({line.index(line.split(maxsplit=4)[4]) for line in lines}) == 1
 
 
 def test_the_schema_and_its_explanation_are_printed(cache: Path) -> None:

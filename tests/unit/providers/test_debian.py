@@ -45,13 +45,20 @@ def test_what_the_manifest_keeps_by_architecture_is_complete(manifest: Manifest)
 
 
 def test_names_in_a_manifest_are_there_once(manifest: Manifest) -> None:
+    profiles = [package.name for profile in manifest.profiles.values() for package in profile.packages]
     for names in (
         [repository.id for repository in manifest.repositories],
-        manifest.base_packages,
+        [*manifest.base_packages, *(default.name for default in manifest.default_packages), *profiles],
         [file.path for file in manifest.files],
         [unit.name for unit in manifest.units],
     ):
         assert len(names) == len(set(names))
+
+
+def test_the_minimal_profile_is_the_default_and_adds_nothing(manifest: Manifest) -> None:
+    assert manifest.default_profile == "minimal"
+    assert manifest.profiles["minimal"].packages == []
+    assert "openssh-server" in {package.name for package in manifest.profiles["edge"].packages}
 
 
 def test_the_default_layout_obeys_the_rules_for_layouts(manifest: Manifest) -> None:

@@ -1,0 +1,1 @@
+"""Wind River eLxr 12 and 13."""
