@@ -217,6 +217,9 @@ class Manifest(SpecModel):
     filesystems: list[Filesystem]
     """File systems that the release's kernel can mount and its tools can check."""
 
+    read_only_filesystems: dict[Literal["ext4", "squashfs", "erofs"], list[str]] = Field(default_factory=dict)
+    """File systems that a read-only root can have, with the compressions that the release's kernel knows for each."""
+
     partitions: list[Partition]
     """Default layout of the disk."""
 

@@ -1,0 +1,1 @@
+"""Edge Microvisor Toolkit 3.0."""
