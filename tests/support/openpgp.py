@@ -37,16 +37,27 @@ class Keychain:
         subprocess.run(["gpgconf", "--homedir", str(self._home), "--kill", "all"], check=True, capture_output=True)
         shutil.rmtree(self._home, ignore_errors=True)  # the agent removes its sockets meanwhile
 
-    def make(self, name: str, *, created: datetime = MADE, expires: str = "never") -> Key:
-        """Make an Ed25519 key that may sign.
+    def make(
+        self,
+        name: str,
+        *,
+        created: datetime = MADE,
+        expires: str = "never",
+        algorithm: str = "ed25519",
+        certified_by: str = "SHA512",
+    ) -> Key:
+        """Make a key that may sign.
 
         Args:
             name: whose it is.
             created: when it was made.
             expires: how long it is valid, for example `1d`.
+            algorithm: what it signs by, as GnuPG writes it.
+            certified_by: digest by which it vouches for its own user.
         """
         user = f"{name} <{name}@example.org>"
-        self._gpg("--quick-generate-key", user, "ed25519", "sign", expires, at=created)
+        certify = ["--cert-digest-algo", certified_by]
+        self._gpg(*certify, "--quick-generate-key", user, algorithm, "sign", expires, at=created)
         listed = self._gpg("--with-colons", "--list-keys", user).decode()
         fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
         return Key(fingerprint, self.public(fingerprint))
@@ -61,9 +72,14 @@ class Keychain:
         self._gpg("--import", stdin=made.replace(":-----BEGIN", "-----BEGIN").encode())
         return Key(key.fingerprint, self.public(key.fingerprint))
 
-    def clearsign(self, content: bytes, *keys: Key, at: datetime | None = None) -> bytes:
+    @property
+    def home(self) -> Path:
+        """GnuPG's folder, for programs that run gpg themselves."""
+        return self._home
+
+    def clearsign(self, content: bytes, *keys: Key, at: datetime | None = None, digest: str = "SHA512") -> bytes:
         """Sign a text with one or more keys."""
-        return self._gpg("--armor", *_users(keys), "--clearsign", at=at, stdin=content)
+        return self._gpg("--armor", *_users(keys), "--clearsign", at=at, stdin=content, digest=digest)
 
     def prolong(self, key: Key, expires: str, *subkeys: str, at: datetime) -> None:
         """Let a key, or its subkeys, expire later; certificates given before don't know it."""
@@ -73,14 +89,21 @@ class Keychain:
         """Add a key that signs in the place of the primary one, from now on."""
         self._gpg("--quick-add-key", key.fingerprint, "ed25519", "sign", expires, at=at)
 
-    def detach(self, content: bytes, *keys: Key, at: datetime | None = None, before_the_key: bool = False) -> bytes:
+    def detach(
+        self,
+        content: bytes,
+        *keys: Key,
+        at: datetime | None = None,
+        digest: str = "SHA512",
+        before_the_key: bool = False,
+    ) -> bytes:
         """Give a signature that lies beside what it is for; GnuPG must be told to make one older than its key."""
         conflict = ["--ignore-time-conflict"] if before_the_key else []
-        return self._gpg("--armor", *conflict, *_users(keys), "--detach-sign", at=at, stdin=content)
+        return self._gpg("--armor", *conflict, *_users(keys), "--detach-sign", at=at, stdin=content, digest=digest)
 
-    def _gpg(self, *arguments: str, at: datetime | None = None, stdin: bytes = b"") -> bytes:
+    def _gpg(self, *arguments: str, at: datetime | None = None, stdin: bytes = b"", digest: str = "SHA512") -> bytes:
         argv = ["gpg", "--homedir", str(self._home), "--batch", "--no-tty", "--pinentry-mode", "loopback"]
-        argv += ["--passphrase", "", "--digest-algo", "SHA512"]
+        argv += ["--passphrase", "", "--digest-algo", digest]
         if at is not None:
             argv += ["--faked-system-time", f"{at:%Y%m%dT%H%M%S}!"]
         done = subprocess.run([*argv, *arguments], check=False, capture_output=True, input=stdin)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 SIGNATURE, PUBLIC_KEY, PUBLIC_SUBKEY = 2, 6, 14
 """Types of packets."""
@@ -88,7 +89,7 @@ class _Key:
 def _keys(ring: bytes) -> Iterator[_Key]:
     key: _Key | None = None
     primary = ""
-    for kind, body in _packets(ring):
+    for kind, body, _ in packets(ring):
         if kind in {PUBLIC_KEY, PUBLIC_SUBKEY}:
             if key is not None:
                 yield key
@@ -100,7 +101,17 @@ def _keys(ring: bytes) -> Iterator[_Key]:
         yield key
 
 
-def _packets(ring: bytes) -> Iterator[tuple[int, bytes]]:
+class Packet(NamedTuple):
+    """An OpenPGP packet."""
+
+    kind: int
+    body: bytes
+    end: int
+    """Where the next one starts."""
+
+
+def packets(ring: bytes) -> Iterator[Packet]:
+    """Give each OpenPGP packet, up to where there is none."""
     place = 0
     while place + 1 < len(ring) and ring[place] & 0x80:
         header = ring[place]
@@ -112,8 +123,8 @@ def _packets(ring: bytes) -> Iterator[tuple[int, bytes]]:
             octets = (1, 2, 4, 0)[header & 3]
             start = place + 1 + octets
             length = int.from_bytes(ring[place + 1 : start], "big") if octets else len(ring) - start
-        yield kind, ring[start : start + length]
         place = start + length
+        yield Packet(kind, ring[start:place], place)
 
 
 def _new_length(ring: bytes, place: int) -> tuple[int, int]:

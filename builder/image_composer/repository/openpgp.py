@@ -28,8 +28,14 @@ CLEARSIGNED = re.compile(
 """One signed message and nothing else: RFC 9580, section 7. Lines of the text that start with a dash are escaped, so
 none of them can look like a marker."""
 
-UNCHECKED = {"9": "NO_PUBKEY", "39": "TIME_CONFLICT"}
-"""By the reason code of gpgv's ERRSIG line: the key is not in the keyring; it was made after the signature."""
+UNCHECKED = {"5": "WEAK_DIGEST", "9": "NO_PUBKEY", "39": "TIME_CONFLICT"}
+"""By the reason code of gpgv's ERRSIG line: the digest is MD5; the key is not in the keyring; it was made after the
+signature."""
+
+SAFE_DIGESTS = frozenset({"8", "9", "10", "11"})
+"""The SHA-2 family, by OpenPGP's numbers (RFC 9580, section 9.5). That SHA-1 is refused is decided here rather than by
+gpgv's `--weak-digest`: gpgv would refuse keys too whose own user ID was bound by SHA-1, as Microsoft's of 2015 is, the
+one that signs Azure Linux's metadata. Keys are trusted because we were given them, not for what they say of users."""
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far in the future a signature may be: a clock that is off, not another year."""
@@ -115,7 +121,7 @@ def _gpgv(place: Path, keys: Sequence[bytes], arguments: Sequence[str | Path], r
     """Run gpgv and give its status lines; what it thinks of the signature is in them, not in its exit status."""
     ring = place / "keyring.gpg"
     ring.write_bytes(keyring(keys, repository))
-    argv = ["gpgv", "--homedir", place, "--keyring", ring, "--weak-digest", "SHA1", "--status-fd", "1", *arguments]
+    argv = ["gpgv", "--homedir", place, "--keyring", ring, "--status-fd", "1", *arguments]
     return runner.run(argv, check=False).stdout.decode("utf-8", "replace")
 
 
@@ -209,6 +215,8 @@ def _signatures(status: str) -> Iterator[_Signature]:
         elif keyword == "VALIDSIG" and arguments:
             current.valid_for.append(arguments[9] if len(arguments) > 9 else arguments[0])
             current.fingerprint = arguments[0]
+            if current.verdict != "BADSIG" and not SAFE_DIGESTS.issuperset(arguments[7:8] or [""]):
+                current.verdict = "WEAK_DIGEST"
             current.made = _seconds(arguments[2]) if len(arguments) > 2 else 0
         elif keyword == "KEYEXPIRED" and arguments:
             current.ends.add(_seconds(arguments[0]))
@@ -266,6 +274,12 @@ EXPLANATIONS = (
         "REPO_SIGNATURE_INVALID",
         "has a signature by key {keys} that is older than the key",
         BAD_HINT,
+    ),
+    (
+        "WEAK_DIGEST",
+        "REPO_SIGNATURE_INVALID",
+        "has a signature by key {keys} with a digest that is no longer safe, such as SHA-1",
+        "ask its owner to sign with SHA-256 or stronger",
     ),
     (
         "EXPKEYSIG",

@@ -83,7 +83,7 @@ def test_a_changed_text_is_refused(keychain: Keychain, key: Key, runner: Runner)
 
 
 def test_a_bad_signature_is_fatal_beside_a_good_one() -> None:
-    status = "[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG AA a\n[GNUPG:] VALIDSIG AAAA\n[GNUPG:] NEWSIG\n[GNUPG:] BADSIG BB b\n"
+    status = "[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG AA a\n[GNUPG:] VALIDSIG AAAA - 0 0 4 0 1 8 00 AA\n[GNUPG:] NEWSIG\n[GNUPG:] BADSIG BB b\n"
     with pytest.raises(RepositoryError) as caught:
         judge(status, "InRelease")
     assert caught.value.code == "REPO_SIGNATURE_INVALID"
@@ -92,7 +92,7 @@ def test_a_bad_signature_is_fatal_beside_a_good_one() -> None:
 
 def test_a_signature_that_can_not_be_checked_is_not_taken_for_a_missing_key() -> None:
     with pytest.raises(RepositoryError) as caught:
-        judge("[GNUPG:] NEWSIG\n[GNUPG:] ERRSIG AA 1 1 00 1700000000 5 -\n", "InRelease")
+        judge("[GNUPG:] NEWSIG\n[GNUPG:] ERRSIG AA 1 1 00 1700000000 4 -\n", "InRelease")
     assert caught.value.code == "REPO_SIGNATURE_INVALID"
 
 
@@ -240,3 +240,17 @@ def test_a_subkey_is_not_measured_by_one_that_expired_before_it(keychain: Keycha
     signature = keychain.detach(CONTENT, primary, at=BORN + timedelta(days=6))
     rotated = Key(primary.fingerprint, keychain.public(primary.fingerprint))
     assert verify_at_signing(signature, runner, rotated) == (primary.fingerprint,)
+
+
+def test_a_signature_by_sha1_is_refused_and_the_reason_said(keychain: Keychain, key: Key, runner: Runner) -> None:
+    error = failure_at_signing(keychain.detach(CONTENT, key, at=PUBLISHED, digest="SHA1"), runner, key)
+    assert error.code == "REPO_SIGNATURE_INVALID"
+    assert "SHA-1" in error.message
+    document = keychain.clearsign(CONTENT, key, at=PUBLISHED, digest="SHA1")
+    assert "SHA-1" in failure(document, runner, key.public).message
+
+
+def test_a_key_that_describes_itself_by_sha1_may_sign(keychain: Keychain, runner: Runner) -> None:
+    key = keychain.make("old-fashioned", certified_by="SHA1")
+    document = keychain.clearsign(CONTENT, key, at=PUBLISHED)
+    assert verify(document, runner, key.public) == (CONTENT, (key.fingerprint,))
