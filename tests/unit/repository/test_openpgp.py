@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from image_composer.errors import RepositoryError
-from image_composer.repository.openpgp import judge, verify_clearsigned, verify_detached
+from image_composer.repository.openpgp import verify_clearsigned, verify_detached
 from image_composer.run import Runner
 from support.debrepo import PUBLISHED
 from support.openpgp import Key, Keychain
@@ -80,20 +80,6 @@ def test_an_unknown_key_is_named_with_what_to_do(keychain: Keychain, key: Key, o
 def test_a_changed_text_is_refused(keychain: Keychain, key: Key, runner: Runner) -> None:
     document = keychain.clearsign(CONTENT, key, at=PUBLISHED).replace(b"stable", b"stolen")
     assert failure(document, runner, key.public).code == "REPO_SIGNATURE_INVALID"
-
-
-def test_a_bad_signature_is_fatal_beside_a_good_one() -> None:
-    status = "[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG AA a\n[GNUPG:] VALIDSIG AAAA - 0 0 4 0 1 8 00 AA\n[GNUPG:] NEWSIG\n[GNUPG:] BADSIG BB b\n"
-    with pytest.raises(RepositoryError) as caught:
-        judge(status, "InRelease")
-    assert caught.value.code == "REPO_SIGNATURE_INVALID"
-    assert "BB" in caught.value.message
-
-
-def test_a_signature_that_can_not_be_checked_is_not_taken_for_a_missing_key() -> None:
-    with pytest.raises(RepositoryError) as caught:
-        judge("[GNUPG:] NEWSIG\n[GNUPG:] ERRSIG AA 1 1 00 1700000000 4 -\n", "InRelease")
-    assert caught.value.code == "REPO_SIGNATURE_INVALID"
 
 
 def test_an_expired_key_is_refused(keychain: Keychain, runner: Runner) -> None:
