@@ -29,7 +29,7 @@ from image_composer.steps.assemble import sandbox
 from image_composer.steps.build import Build
 from image_composer.steps.fetch import fetch_packages
 from image_composer.steps.resolve import mirror_urls, repository_sources, request_digest
-from image_composer.workspace import FetchedPackages, Workspace
+from image_composer.workspace import FetchedPackages, NormalisedSpec, Workspace
 
 STRIPPED = (
     "/usr/share/doc/*/[!c]*", "/usr/share/doc/*/c[!o]*",  # not the copyright files, which must come along
@@ -104,6 +104,7 @@ class DebianLayer:
         """
         with opened_workspace(None, self.session.settings.cache_dir) as workspace:
             build = self._build(workspace.folder)
+            workspace.write(workspace.spec, NormalisedSpec(path="", image=self._spec()))
             workspace.write(workspace.lock, lock)
             fetch_packages(build)
             fetched = workspace.read(workspace.fetched, FetchedPackages)

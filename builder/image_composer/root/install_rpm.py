@@ -32,14 +32,23 @@ NOT_OURS = ("/proc", "/sys", "/dev")
 """Folders whose content is the kernel's: packages that bring something there can't, as on every running system."""
 
 NO_INITRAMFS = "/etc/dracut.conf.d/00-image-composer.conf"
-"""dracut reads its settings as a shell script: this one ends it. Scripts of packages call it by name, by path and by way
-of other programs; the initramfs is made once, when everything is there."""
+"""dracut reads its settings as a shell script: this one ends it. Scripts of packages call it by name, by path and by
+way of other programs; the initramfs is made once, when everything is there."""
 
 MODES: Mapping[str, int] = {"/proc": 0o555, "/sys": 0o555, "/dev": 0o755, "/run": 0o755, "/tmp": 0o1777}  # noqa: S108
 """What is mounted over while packages are installed, and the modes that these folders have below."""
 
 SCRIPT = re.compile(r"^(warning|error): (%\S+)\((\S+?)\) scriptlet failed, (.*)$", re.MULTILINE)
-FAILED = re.compile(r"^error: (\S+?)-[^-\s]+-[^-\s]+: install failed$", re.MULTILINE)
+DEBIAN_NOTE = re.compile(r"\s*rpm: (RPM should not be used directly|However assuming you know)")
+"""What Debian's rpm says whenever it installs something."""
+
+FAILED = re.compile(r"^error: (\S+)-[^-\s]+-[^-\s]+: install failed$", re.MULTILINE)
+CLASH = re.compile(
+    r"^\s*file \S+ (?:from install of|conflicts between attempted installs of) (\S+)-[^-\s]+-[^-\s]+ "
+    r"(?:conflicts with file from package|and) (\S+)-[^-\s]+-[^-\s]+",
+    re.MULTILINE,
+)
+"""A path that two packages bring, each in its own way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,9 @@ def final_operations(facts: RpmFacts) -> list[Operation]:
     return [
         *(operations.folder(path, mode=mode) for path, mode in MODES.items()),
         operations.remove(f"{facts.database}/.rpm.lock"),
-        operations.remove(f"{facts.database}/__db*"),
+        # Empty once rpm has ended, and how sqlite's processes share memory: both are made anew by the next one.
+        operations.remove(f"{facts.database}/*-wal"),
+        operations.remove(f"{facts.database}/*-shm"),
     ]
 
 
@@ -128,9 +139,16 @@ def script_warnings(said: str) -> Iterator[str]:
 
 def package_failure(said: str, done: Completed) -> AssemblyError | ToolError:
     """Explain rpm's failure by the packages it names."""
-    tail = "\n".join(said.strip().splitlines()[-SHOWN_LINES:])
+    lines = [line for line in said.strip().splitlines() if not DEBIAN_NOTE.match(line)]
+    tail = "\n".join(lines[-SHOWN_LINES:])
     if is_disk_full(said) or "needs more space" in said:
         return ToolError("TOOL_DISK_FULL", f"the disk is full while installing packages\n{tail}", hint=FULL_HINT)
-    names = sorted(set(FAILED.findall(said)))
-    what = f"installing {', '.join(names)} failed" if names else f"rpm failed with status {done.returncode}"
+    what = _what_failed(said) or f"rpm failed with status {done.returncode}"
     return AssemblyError("ASSEMBLE_PACKAGE_FAILED", f"{what}\n{tail}", hint="rpm or the package's own script said why")
+
+
+def _what_failed(said: str) -> str:
+    if names := sorted(set(FAILED.findall(said))):
+        return f"installing {', '.join(names)} failed"
+    pairs = sorted({" and ".join(sorted(pair)) for pair in CLASH.findall(said)})
+    return f"installing {'; '.join(pairs)} together failed" if pairs else ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable
 from pathlib import Path
 
+from image_composer.errors import Problem, SpecError
 from image_composer.steps.build import Build
 from image_composer.store.fetch import fetch
-from image_composer.workspace import FetchedPackages
+from image_composer.workspace import FetchedPackages, NormalisedSpec
 
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER = 60
@@ -19,8 +21,10 @@ def fetch_packages(build: Build) -> None:
     """Bring all packages of the lock into the workspace.
 
     Raises:
+        SpecError: SPEC_FOREIGN_ARCHITECTURE, before anything is fetched.
         RepositoryError: a package can't be had, or is not the one that the lock names.
     """
+    check_architecture(build.spec, platform.machine())
     files = fetch(
         build.lock,
         build.workspace.packages,
@@ -33,6 +37,25 @@ def fetch_packages(build: Build) -> None:
     names = {name: path.name for name, path in sorted(files.items())}
     build.workspace.write(build.workspace.fetched, FetchedPackages(files=names, newest=newest))
     build.reporter.conclude(f"{len(names)} packages, verified")
+
+
+def check_architecture(spec: NormalisedSpec, machine: str) -> None:
+    """See that this machine can run the programs of the image, as building it takes.
+
+    Args:
+        spec: what the user asks for.
+        machine: the machine's processor architecture as the kernel calls it.
+
+    Raises:
+        SpecError: SPEC_FOREIGN_ARCHITECTURE.
+    """
+    wanted = spec.image.target.architecture
+    if wanted != machine:
+        message = f"images for {wanted} can't be built here: this machine is {machine}"
+        raise SpecError(
+            [Problem(spec.field("target.architecture"), message, "SPEC_FOREIGN_ARCHITECTURE")],
+            hint=f"build on a machine with {wanted}; in a cluster, choose one by build.nodeSelector kubernetes.io/arch",
+        )
 
 
 def build_times(packages: Iterable[Path]) -> Iterable[int]:
