@@ -32,10 +32,18 @@ fact errors journalctl --boot --priority err --output json --output-fields MESSA
 fact mounts findmnt --json --bytes --real --output TARGET,FSTYPE,OPTIONS,SIZE,PARTLABEL,PARTUUID --list
 fact fstab findmnt --verify --verbose
 
-fact packages dpkg-query --show --showformat '${Package} ${Version} ${db:Status-Status}\n'
-fact audit dpkg --audit
-fact verify dpkg --verify
-fact updates apt-get update --print-uris
+if [ -e /var/lib/dpkg/status ]; then
+    fact packages dpkg-query --show --showformat '${Package} ${Version} ${db:Status-Status}\n'
+    fact audit dpkg --audit
+    fact verify dpkg --verify
+    fact updates apt-get update --print-uris
+else
+    fact packages rpm --query --all --queryformat '%{NAME} %|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE} installed\n'
+    fact audit rpmdb --verifydb
+    fact verify rpm --verify --all
+    fact updates sh -c 'cat /etc/yum.repos.d/*.repo'
+    fact capabilities getcap /usr/bin/ping
+fi
 
 fact routes ip route show default
 fact addresses ip -brief -4 address show scope global
