@@ -89,6 +89,10 @@ class Keychain:
         """Add a key that signs in the place of the primary one, from now on."""
         self._gpg("--quick-add-key", key.fingerprint, "ed25519", "sign", expires, at=at)
 
+    def attach(self, content: bytes, *keys: Key) -> bytes:
+        """Give a binary message with its signature inside."""
+        return self._gpg(*_users(keys), "--sign", stdin=content)
+
     def detach(
         self,
         content: bytes,
@@ -96,10 +100,12 @@ class Keychain:
         at: datetime | None = None,
         digest: str = "SHA512",
         before_the_key: bool = False,
+        armoured: bool = True,
     ) -> bytes:
         """Give a signature that lies beside what it is for; GnuPG must be told to make one older than its key."""
         conflict = ["--ignore-time-conflict"] if before_the_key else []
-        return self._gpg("--armor", *conflict, *_users(keys), "--detach-sign", at=at, stdin=content, digest=digest)
+        form = ["--armor"] if armoured else []
+        return self._gpg(*form, *conflict, *_users(keys), "--detach-sign", at=at, stdin=content, digest=digest)
 
     def _gpg(self, *arguments: str, at: datetime | None = None, stdin: bytes = b"", digest: str = "SHA512") -> bytes:
         argv = ["gpg", "--homedir", str(self._home), "--batch", "--no-tty", "--pinentry-mode", "loopback"]

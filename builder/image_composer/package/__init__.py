@@ -1,0 +1,1 @@
+"""Package files: what they say of themselves, and who vouches for it."""
