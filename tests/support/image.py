@@ -184,7 +184,8 @@ class Image:
         """Give its files, with those of /var wherever they are."""
         with open_raw(self.raw, Runner()) as raw:
             places = {partition.label: Ext4(raw, partition.start) for partition in self.report.partitions}
-            yield Root(places["root"], places.get("var"))
+            root = next(partition.label for partition in self.report.partitions if partition.role == "root")
+            yield Root(places[root], places.get("var"))
 
     def uki(self, folder: Path) -> Path:
         """Copy its unified kernel image off the EFI system partition."""
