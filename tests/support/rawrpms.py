@@ -42,8 +42,8 @@ class RawRpm:
         return path
 
 
-def minimal(payload: bytes = b"payload", **changes: Value | None) -> dict[int, Value]:
-    """Give the tags of a package that is as it should be; names are those of `rpm_header`'s tags, in lower case."""
+def minimal(**changes: Value | None) -> dict[int, Value]:
+    """Give the tags of a package that is as it should be, with the payload that it has by default."""
     numbers = {"name": 1000, "version": 1001, "release": 1002, "epoch": 1003, "architecture": 1022, "source": 1044}
     numbers |= {"digest": 5092, "algorithm": 5093}
     tags: dict[str, Value | None] = {
@@ -52,7 +52,7 @@ def minimal(payload: bytes = b"payload", **changes: Value | None) -> dict[int, V
         "release": "1",
         "architecture": "noarch",
         "source": "raw-1.0-1.src.rpm",
-        "digest": [bytes_sha256(payload)],
+        "digest": [bytes_sha256(b"payload")],
         "algorithm": 8,
     }
     return {numbers[name]: value for name, value in (tags | changes).items() if value is not None}

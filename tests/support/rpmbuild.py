@@ -91,7 +91,7 @@ def make_rpm(rpm: Rpm, folder: Path) -> Path:
         spec.write_text(rpm.spec())
         places = {"_topdir": str(top), "_rpmdir": str(top), "_dbpath": str(top / "db"), "_rpmfilename": rpm.file_name}
         words = ["--target", f"{rpm.architecture}-linux", "--buildroot", str(top / "root")]
-        run("rpmbuild", "-bb", "--quiet", *words, *_definitions(MACROS | places | rpm.macros), str(spec))
+        run("rpmbuild", "-bb", "--quiet", *words, *_definitions({**MACROS, **places, **rpm.macros}), str(spec))
         return (top / rpm.file_name).replace(folder / rpm.file_name)
 
 

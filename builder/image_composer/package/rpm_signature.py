@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -35,7 +36,15 @@ PIECE = 1024 * 1024
 """Bytes of a payload read at once."""
 
 
-def verify_rpm(path: Path, keys: Sequence[bytes], *, runner: Runner, repository: str, package: str) -> tuple[str, ...]:
+def verify_rpm(
+    path: Path,
+    keys: Sequence[bytes],
+    *,
+    runner: Runner,
+    repository: str,
+    package: str,
+    clock: Callable[[], float] = time.time,
+) -> tuple[str, ...]:
     """Verify an rpm package: whose it is, and that nothing in it was changed.
 
     Args:
@@ -44,6 +53,7 @@ def verify_rpm(path: Path, keys: Sequence[bytes], *, runner: Runner, repository:
         runner: runs gpgv.
         repository: id, for messages.
         package: the package, for messages.
+        clock: seconds since 1970, to refuse signatures of the future.
 
     Returns:
         Fingerprints of the primary keys whose valid signature was found, sorted.
@@ -59,9 +69,15 @@ def verify_rpm(path: Path, keys: Sequence[bytes], *, runner: Runner, repository:
         raise _without_signature(seal, what)
     if seal.header_sha256 not in (None, bytes_sha256(seal.header)):
         raise _invalid(f"{what} has a header that does not fit its digest")
-    name = f"package {package}"
     signed = verify_detached(
-        seal.header, signature, keys, runner=runner, repository=repository, name=name, at_signing=True
+        seal.header,
+        signature,
+        keys,
+        runner=runner,
+        repository=repository,
+        name=f"package {package}",
+        at_signing=True,
+        clock=clock,
     )
     _check_payload(path, seal, what)
     return signed.fingerprints

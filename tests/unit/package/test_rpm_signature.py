@@ -94,8 +94,8 @@ def test_a_changed_header_is_refused_though_its_digest_was_changed_too(
     real, evil = RawRpm(minimal()), RawRpm(minimal(version="6.6"))
     signature = keychain.detach(real.header(), key, armoured=False)
     digest = hashlib.sha256(evil.header()).hexdigest()
-    signatures = {RSA_HEADER: signature, SHA256_HEADER: digest}
-    assert refused(RawRpm(evil.main, signatures=signatures).write(tmp_path), key).code == "REPO_SIGNATURE_INVALID"
+    file = RawRpm(evil.main, signatures={RSA_HEADER: signature, SHA256_HEADER: digest}).write(tmp_path)
+    assert refused(file, key).code == "REPO_SIGNATURE_INVALID"
 
 
 def test_a_header_that_does_not_fit_its_digest_is_refused(tmp_path: Path, keychain: Keychain, key: Key) -> None:
