@@ -7,7 +7,7 @@ and few of them are looked at.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cmp_to_key
@@ -21,7 +21,7 @@ from image_composer.repository.sources import RepositorySource
 
 
 class Barred(Enum):
-    """Why a package that a repository has is not to be had."""
+    """Why a package that a repository has is not to be had; what tells most first."""
 
     EXCLUDED = "excluded"
     OUTRANKED = "outranked"
@@ -29,6 +29,12 @@ class Barred(Enum):
 
     NOT_TAKEN = "not taken"
     """Only other names are taken from its repository."""
+
+    OF_MODULE = "of module"
+    """rpm: it belongs to a module, whose streams nobody has chosen from."""
+
+    FOREIGN = "foreign"
+    """It is for another architecture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +90,18 @@ class PackagePool(ABC):
             )
 
     def prepare(self, excluded: Collection[str], pinned: Collection[str]) -> None:
-        """Bar what is not to be had, and make the rest ready for questions.
+        """Bar what is not to be had, and make the rest ready for questions; what was done before is forgotten.
 
         Args:
             excluded: names that must not be installed.
             pinned: names asked for in a certain version: priorities don't count for them.
         """
-        self.barred = dict(self._find_barred(frozenset(excluded), frozenset(pinned)))
+        self._reset()
+        self.barred = dict(self._find_unusable())
+        self.barred = {**self.barred, **dict(self._find_barred(frozenset(excluded), frozenset(pinned)))}
+        self.solv.addfileprovides()  # to barred packages too, so that they can be told
         if self.barred:
             self.solv.set_disabled_list(list(self.barred))
-        self.solv.addfileprovides()
         self.solv.createwhatprovides()
 
     def select(self, package: int) -> None:
@@ -170,6 +178,14 @@ class PackagePool(ABC):
     def _at(self, package: int) -> Any:
         return self.solv.id2solvable(package)
 
+    def _reset(self) -> None:
+        self._selected.clear()
+        self._candidates.clear()
+
+    def _find_unusable(self) -> Iterable[tuple[int, Barred]]:
+        """Find what is not to be had whatever is asked for."""
+        return ()
+
     def _find_barred(self, excluded: frozenset[str], pinned: frozenset[str]) -> Iterator[tuple[int, Barred]]:
         """Find what is not to be had; looks at every package only where a priority or a pattern asks for it."""
         ranked = len({source.priority for source in self._sources.values()}) > 1
@@ -179,6 +195,8 @@ class PackagePool(ABC):
         for package in self.solv.solvables_iter() if excluded or ranked or picky else ():
             name = package.name
             source = self._sources[package.repo.id]
+            if package.id in self.barred:
+                continue
             if name in excluded:
                 yield package.id, Barred.EXCLUDED
             elif picky and not source.takes(name):

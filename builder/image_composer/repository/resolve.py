@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from typing import TypeVar
 from urllib.parse import quote
 
 from image_composer.report import Reporter
-from image_composer.repository.deb.load import load_deb_repository
-from image_composer.repository.deb.pool import DebPool
+from image_composer.repository.deb.load import deb_pool, load_deb_repository
 from image_composer.repository.loaded import LoadedRepository, Means
 from image_composer.repository.lock import Lock, LockedPackage, LockedRepository
 from image_composer.repository.pool import PackageFacts, PackagePool
 from image_composer.repository.query import PackageQuery
+from image_composer.repository.rpm.load import load_rpm_repository, rpm_pool
 from image_composer.repository.solver import Solution, solve
-from image_composer.repository.sources import DebSource, RepositorySource
+from image_composer.repository.sources import DebSource, RepositorySource, RpmSource
 from image_composer.run import Runner
 from image_composer.spec.image import Target
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader
 from image_composer.threads import Threads
+
+S = TypeVar("S", bound=RepositorySource)
+L = TypeVar("L", bound=LoadedRepository)
 
 LOADERS = 8
 """Repositories fetched at once: the work is waiting for the network and unpacking, which both let others run."""
@@ -57,10 +61,7 @@ def resolve(
         StoreError: the cache can't be used.
     """
     means = Means(store=store, downloader=downloader, runner=runner, reporter=reporter, now=now)
-    with Threads(LOADERS, thread_name_prefix="repository") as threads:
-        # when several fail, the first of them is the one that is told
-        loaded = list(threads.map(lambda source: _load(source, means), sources))
-    pool = _pool(loaded)
+    loaded, pool = _load(sources, query, means)
     reporter.info(f"{len(pool.solv.solvables)} packages in {len(sources)} repositories")
     solution = solve(pool, query)
     for package, better in solution.held_back:
@@ -79,20 +80,22 @@ def resolve(
     return lock
 
 
-def _load(source: RepositorySource, means: Means) -> LoadedRepository:
-    match source:
-        case DebSource():
-            return load_deb_repository(source, means)
-        case _:
-            raise NotImplementedError("rpm repositories are not read yet")
+def _load(
+    sources: Sequence[RepositorySource], query: PackageQuery, means: Means
+) -> tuple[Sequence[LoadedRepository], PackagePool]:
+    """Fetch and verify all repositories, which are of one family, and give their packages."""
+    debs = [source for source in sources if isinstance(source, DebSource)]
+    if debs:
+        deb = _at_once(load_deb_repository, debs, means)
+        return deb, deb_pool(deb)
+    rpm = _at_once(load_rpm_repository, [source for source in sources if isinstance(source, RpmSource)], means)
+    return rpm, rpm_pool(rpm, query, means)
 
 
-def _pool(loaded: Sequence[LoadedRepository]) -> PackagePool:
-    pool = DebPool(loaded[0].source.architecture)
-    for repository in loaded:
-        for file in repository.files:
-            pool.add(repository.source, file)
-    return pool
+def _at_once(load: Callable[[S, Means], L], sources: Sequence[S], means: Means) -> list[L]:
+    """Load repositories at once; when several fail, the first of them is the one that is told."""
+    with Threads(LOADERS, thread_name_prefix="repository") as threads:
+        return list(threads.map(lambda source: load(source, means), sources))
 
 
 def _repositories(pool: PackagePool, solution: Solution, loaded: Sequence[LoadedRepository]) -> list[LockedRepository]:

@@ -6,7 +6,6 @@ checks it; when it does not hold, libsolv searches for a set that does, staying 
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -27,7 +26,7 @@ class Solution:
     """The packages, by name."""
 
     requested: frozenset[str]
-    """Names that were asked for."""
+    """Names of the packages that meet what was asked for."""
 
     held_back: tuple[tuple[int, int], ...]
     """Packages taken in another version than the preferred one, which fits nothing else, with that one. apt would give
@@ -55,7 +54,7 @@ def solve(pool: PackagePool, query: PackageQuery) -> Solution:
         SolverError: SOLVE_UNKNOWN_PACKAGE, SOLVE_VERSION_UNAVAILABLE, SOLVE_EXCLUDED, SOLVE_CONFLICT or
             SOLVE_UNSATISFIABLE.
     """
-    wanted = _read(query)
+    wanted = query.wanted
     excluded = sorted(wanted.keys() & set(query.exclude))
     if excluded:
         raise SolverError(
@@ -63,12 +62,15 @@ def solve(pool: PackagePool, query: PackageQuery) -> Solution:
             f"asked for and excluded at the same time: {', '.join(excluded)}",
             hint="remove it from packages or from excludePackages",
         )
-    pool.prepare(query.exclude, [name for name, patterns in wanted.items() if patterns])
+    pool.prepare(query.exclude, query.pinned)
     _check_essential(pool)
     allowed = _allowed(pool, wanted)
     essential = [name for name in pool.essential_names() if name not in allowed]
     roots = [_Root(tuple(pool.versions(name)), "essential") for name in essential]
-    roots += [_Root(tuple(packages), "requested") for packages in allowed.values()]
+    asked_for = [
+        _Root(tuple(_with_replacing(pool, packages, wanted[name])), "requested") for name, packages in allowed.items()
+    ]
+    roots += asked_for
     preferences = [root.packages[0] for root in roots]
     proposal = pool.proposal(preferences, recommends=query.install_recommends)
     found = _confirm(pool, proposal) if proposal is not None else None
@@ -77,7 +79,8 @@ def solve(pool: PackagePool, query: PackageQuery) -> Solution:
     packages = tuple(sorted(found, key=pool.name))
     candidates = [(package, pool.candidate(pool.name(package))) for package in packages]
     held_back = tuple((package, best) for package, best in candidates if best is not None and best != package)
-    return Solution(packages, frozenset(wanted), held_back)
+    requested = {package for root in asked_for for package in root.packages}.intersection(packages)
+    return Solution(packages, frozenset(map(pool.name, requested)), held_back)
 
 
 def _check_essential(pool: PackagePool) -> None:
@@ -88,17 +91,6 @@ def _check_essential(pool: PackagePool) -> None:
             f"excluded, but no installation can do without: {', '.join(names)}",
             hint="remove it from excludePackages",
         )
-
-
-def _read(query: PackageQuery) -> dict[str, list[str]]:
-    """Give the names asked for with the patterns that their versions must match, in the query's order."""
-    wanted: dict[str, list[str]] = {}
-    for text in query.names:
-        name, equals, version = text.partition("=")
-        wanted.setdefault(name, []).extend([glob.escape(version)] if equals else [])
-    for name, pattern in query.versions:
-        wanted.setdefault(name, []).append(pattern)
-    return wanted
 
 
 def _allowed(pool: PackagePool, wanted: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
@@ -122,6 +114,14 @@ def _allowed(pool: PackagePool, wanted: Mapping[str, Sequence[str]]) -> dict[str
         if wanted[name]:
             pool.select(packages[0])
     return allowed
+
+
+def _with_replacing(pool: PackagePool, packages: Sequence[int], patterns: Sequence[str]) -> tuple[int, ...]:
+    """Give the packages that would do for a name with those that took the preferred one's place before them.
+
+    Who asks for a version means that package.
+    """
+    return (*(() if patterns else pool.replacing(packages[0])), *packages)
 
 
 def _confirm(pool: PackagePool, proposal: Sequence[int]) -> list[int] | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from image_composer.repository.deb.metadata import VerifiedRepository, verify_repository
+from image_composer.repository.deb.pool import DebPool
 from image_composer.repository.deb.solvfile import solv_files
 from image_composer.repository.loaded import LoadedRepository, Means
 from image_composer.repository.lock import LockedRepository
@@ -19,6 +22,15 @@ def load_deb_repository(source: DebSource, means: Means) -> LoadedRepository:
     repository = verify_repository(source, downloader=means.downloader, runner=means.runner, now=means.now)
     files = solv_files(repository, store=means.store, downloader=means.downloader)
     return LoadedRepository(source, _locked(repository), files)
+
+
+def deb_pool(loaded: Sequence[LoadedRepository]) -> DebPool:
+    """Give the packages of all repositories."""
+    pool = DebPool(loaded[0].source.architecture)
+    for repository in loaded:
+        for file in repository.files:
+            pool.add(repository.source, file)
+    return pool
 
 
 def _locked(repository: VerifiedRepository) -> LockedRepository:
