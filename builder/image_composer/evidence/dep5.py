@@ -93,14 +93,14 @@ def _declared(statement: str, texts: Mapping[str, str], found: dict[str, Extract
 
     def reference(name: str) -> str:
         text = inline if inline and name == synopsis else texts.get(name.lower(), inline)
-        extracted = _extract(name, text or f"The package names the licence {name!r} and gives no text for it.")
+        extracted = extracted_license(name, text or f"The package names the licence {name!r} and gives no text for it.")
         found[extracted.reference] = extracted
         return extracted.reference
 
     return parse_synopsis(synopsis, reference)
 
 
-def _extract(name: str, text: str) -> ExtractedLicense:
+def extracted_license(name: str, text: str) -> ExtractedLicense:
     """Name a licence by its text, for `BSD` of one package is not `BSD` of another."""
     label = _ILLEGAL.sub("-", name)[:_LONGEST_NAME].strip("-.") or "unnamed"
     return ExtractedLicense(f"LicenseRef-{label}-{bytes_sha256(text.encode())[:12]}", name, text)

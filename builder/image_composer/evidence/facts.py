@@ -30,11 +30,14 @@ class PackageFacts:
     """What one package says about itself."""
 
     maintainer: str | None = None
-    """As the package's control file writes it: `Name <address>`."""
+    """As the package's control file, or an rpm package's packager, writes it: `Name <address>`."""
+
+    vendor: str | None = None
+    """rpm: who distributes the package."""
 
     homepage: str | None = None
     summary: str | None = None
-    """First line of its description."""
+    """First line of its description, or an rpm package's summary."""
 
     license: DeclaredLicense = field(default_factory=DeclaredLicense)
 

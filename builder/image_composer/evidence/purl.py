@@ -34,6 +34,33 @@ def deb_purl(package: LockedPackage, vendor: str, distro: str, repository_url: s
     return f"pkg:deb/{name}@{_encode(package.version)}?{_join(qualifiers)}"
 
 
+def rpm_purl(package: LockedPackage, vendor: str, distro: str, repository_url: str | None = None) -> str:
+    """Give the package URL of an rpm package, whose epoch is no part of its version there.
+
+    Args:
+        package: the package.
+        vendor: who distributes it, for example `azurelinux`; the purl's namespace.
+        distro: the distribution's release, for example `azurelinux-3.0`.
+        repository_url: where it is to be had, when that is not the distribution's own repository.
+    """
+    epoch, version = _epoch_and_version(package.version)
+    source_version = _epoch_and_version(package.source_version)[1]
+    qualifiers = {
+        "arch": package.architecture,
+        "distro": distro,
+        "epoch": epoch,
+        "repository_url": repository_url or "",
+        "upstream": f"{package.source}-{source_version}.src.rpm",  # scanners take it apart, so it is always there
+    }
+    return f"pkg:rpm/{_encode(vendor.lower())}/{_encode(package.name)}@{_encode(version)}?{_join(qualifiers)}"
+
+
+def _epoch_and_version(evr: str) -> tuple[str, str]:
+    """Take `epoch:version-release` apart; an epoch of 0 is none."""
+    epoch, colon, version = evr.partition(":")
+    return (epoch if epoch != "0" else "", version) if colon else ("", evr)
+
+
 def _upstream(package: LockedPackage) -> str | None:
     """Give the source package where its name or version differs from the package's own.
 

@@ -17,7 +17,8 @@ from image_composer.digest import bytes_sha256, json_sha256
 from image_composer.errors import LockError
 from image_composer.evidence.dep5 import NOASSERTION, ExtractedLicense
 from image_composer.evidence.facts import PackageFacts
-from image_composer.evidence.purl import deb_purl
+from image_composer.evidence.purl import deb_purl, rpm_purl
+from image_composer.provider import Family
 from image_composer.repository.lock import Lock, LockedPackage
 
 Element = dict[str, Any]
@@ -26,7 +27,10 @@ Element = dict[str, Any]
 IMAGE_ID = "SPDXRef-Image"
 """The image itself, which everything else hangs from."""
 
-_LICENSE_COMMENT = "Declared by the package's copyright file, which covers all files of its source package."
+_LICENSE_COMMENTS = {
+    Family.DEB: "Declared by the package's copyright file, which covers all files of its source package.",
+    Family.RPM: "Declared by the package's License tag.",
+}
 _DOCUMENT_ID = "SPDXRef-DOCUMENT"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://imagecomposer.dev/spdx")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9.-]", re.ASCII)
@@ -51,7 +55,10 @@ class ImageFacts:
     """The distribution by its provider's name, for example `debian`."""
 
     supplier: str
-    """Who distributes the distribution's packages, for example `Debian`."""
+    """Who distributes the distribution's packages where they don't say it themselves, for example `Debian`."""
+
+    family: Family
+    """The packages' format."""
 
     own_repositories: frozenset[str]
     """Ids of the distribution's own repositories; packages from others are supplied by their maintainers."""
@@ -119,13 +126,14 @@ def _image(lock: Lock, image: ImageFacts) -> Element:
 
 
 def _package(package: LockedPackage, facts: PackageFacts, lock: Lock, image: ImageFacts) -> Element:
-    maintainer = _actor(facts.maintainer)
+    maintainer, vendor = _actor(facts.maintainer), _organization(facts.vendor)
     own = package.repository in image.own_repositories
+    supplier = vendor or (_organization(image.supplier) if own else maintainer)
     element: Element = {
         "SPDXID": _package_id(package),
         "name": package.name,
         "versionInfo": package.version,
-        "supplier": f"Organization: {image.supplier}" if own else maintainer or NOASSERTION,
+        "supplier": supplier or NOASSERTION,
         "downloadLocation": _public_url(package.url) or NOASSERTION,
         "filesAnalyzed": False,
         "checksums": [{"algorithm": "SHA256", "checksumValue": package.sha256}],
@@ -143,8 +151,8 @@ def _package(package: LockedPackage, facts: PackageFacts, lock: Lock, image: Ima
     }
     homepage = _public_url(facts.homepage or "")
     optional = {
-        "licenseComments": None if facts.license.expression == NOASSERTION else _LICENSE_COMMENT,
-        "originator": maintainer if own else None,
+        "licenseComments": None if facts.license.expression == NOASSERTION else _LICENSE_COMMENTS[image.family],
+        "originator": maintainer if maintainer != supplier else None,
         "summary": facts.summary,
         "homepage": homepage,
     }
@@ -153,11 +161,12 @@ def _package(package: LockedPackage, facts: PackageFacts, lock: Lock, image: Ima
 
 def package_purl(package: LockedPackage, lock: Lock, image: ImageFacts) -> str:
     """Give a package's URL; one from elsewhere must not be taken for the distribution's own by a scanner."""
+    purl = rpm_purl if image.family is Family.RPM else deb_purl
     distro = f"{image.vendor}-{lock.target.release}"
     if package.repository in image.own_repositories:
-        return deb_purl(package, image.vendor, distro)
+        return purl(package, image.vendor, distro)
     urls = {repository.id: repository.url for repository in lock.repositories}
-    return deb_purl(package, package.repository, distro, _public_url(urls.get(package.repository, "")))
+    return purl(package, package.repository, distro, _public_url(urls.get(package.repository, "")))
 
 
 def _relationships(lock: Lock, ids: Mapping[str, str]) -> Iterable[Element]:
@@ -198,6 +207,12 @@ def _actor(maintainer: str | None) -> str | None:
     name = re.sub(r"[()\"]", "", match["name"]).strip()
     kind = "Organization" if _TEAM.search(name) or "@lists." in match["address"] else "Person"
     return f"{kind}: {name} ({match['address']})" if name else None
+
+
+def _organization(name: str | None) -> str | None:
+    """Give who distributes packages as SPDX writes organisations; in brackets there would be an address."""
+    plain = " ".join(re.sub(r"[()\"<>]", " ", name or "").split())
+    return f"Organization: {plain}" if plain else None
 
 
 def _public_url(url: str) -> str | None:

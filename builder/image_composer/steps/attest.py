@@ -5,12 +5,14 @@ from __future__ import annotations
 from image_composer import __version__
 from image_composer.digest import file_sha256, pretty_json
 from image_composer.evidence.checksums import sha256sums
-from image_composer.evidence.facts import read_facts
+from image_composer.evidence.facts import PackageFacts, read_facts
+from image_composer.evidence.facts_rpm import read_rpm_facts
 from image_composer.evidence.provenance import provenance
 from image_composer.evidence.sbom_spdx import ImageFacts, spdx_document
 from image_composer.formats.naming import base_name
+from image_composer.provider import Family
 from image_composer.steps.build import Build
-from image_composer.workspace import AssembledRoot, FinishedImages
+from image_composer.workspace import AssembledRoot, FetchedPackages, FinishedImages
 
 CHECKSUMS = "SHA256SUMS"
 SBOM_SUFFIX = ".spdx.json"
@@ -35,10 +37,11 @@ def attest(build: Build) -> None:
         title=build.manifest.title,
         vendor=build.manifest.distribution,
         supplier=build.manifest.distribution.capitalize(),
+        family=build.manifest.family,
         own_repositories=frozenset(repository.id for repository in build.manifest.repositories),
         builder_version=__version__,
     )
-    document = spdx_document(build.lock, image, read_facts(workspace.root), created=assembled.epoch)
+    document = spdx_document(build.lock, image, _facts(build), created=assembled.epoch)
     base = base_name(spec.name, spec.version, spec.target.architecture)
     workspace.write_text(workspace.evidence / f"{base}{SBOM_SUFFIX}", pretty_json(document))
     workspace.write(workspace.evidence / f"{base}{LOCK_SUFFIX}", build.lock)
@@ -49,3 +52,12 @@ def attest(build: Build) -> None:
     sums = sha256sums({**images, **{path.name: file_sha256(path) for path in written}})
     workspace.write_text(workspace.evidence / CHECKSUMS, sums)
     build.reporter.conclude(f"SBOM of {len(build.lock.packages)} packages")
+
+
+def _facts(build: Build) -> dict[str, PackageFacts]:
+    """Ask whoever knows: dpkg's database and the copyright files, or the rpm packages themselves."""
+    workspace = build.workspace
+    if build.manifest.family is Family.DEB:
+        return read_facts(workspace.root)
+    fetched = workspace.read(workspace.fetched, FetchedPackages)
+    return read_rpm_facts({name: workspace.packages / file for name, file in fetched.files.items()})

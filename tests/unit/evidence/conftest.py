@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from image_composer.evidence.dep5 import declared_license
 from image_composer.evidence.facts import PackageFacts
+from image_composer.evidence.license_rpm import rpm_license
 from image_composer.evidence.sbom_spdx import ImageFacts
+from image_composer.provider import Family
 from image_composer.repository.lock import Lock, LockedPackage, LockedRepository
 from image_composer.spec.image import Target
 
@@ -74,6 +78,7 @@ def image() -> ImageFacts:
         title="Debian 12 (bookworm)",
         vendor="debian",
         supplier="Debian",
+        family=Family.DEB,
         own_repositories=frozenset({"debian"}),
         builder_version="0.1.0",
     )
@@ -89,4 +94,61 @@ def facts() -> dict[str, PackageFacts]:
             license=declared_license(COPYRIGHT),
         ),
         "agent": PackageFacts(maintainer='Ann "A" Other (she) <ann@acme.example>', homepage="http://localhost/"),
+    }
+
+
+@pytest.fixture
+def rpm_lock() -> Lock:
+    def rpm(name: str, version: str, depends: list[str], **fields: object) -> LockedPackage:
+        url = f"https://rpm.example.org/base/Packages/{name}.rpm"
+        fixed = {
+            "architecture": "x86_64",
+            "repository": "base",
+            "url": url,
+            "source_version": version.removeprefix("1:"),
+        }
+        return package(name, version, depends, **fixed | fields)
+
+    return Lock(
+        target=Target(distribution="azurelinux", release="3.0"),
+        request_digest="1" * 64,
+        repositories=[
+            LockedRepository(id=name, url=url, release_digest="2" * 64, release_time=1_700_000_000, signed_by=signers)
+            for name, url, signers in [
+                ("acme", "https://user:secret@rpm.acme.example/stable", []),
+                ("base", "https://rpm.example.org/base", ["A" * 40]),
+            ]
+        ],
+        packages=[
+            rpm("agent", "3~rc1-1", ["glibc"], architecture="noarch", repository="acme", url="file:///srv/agent.rpm"),
+            rpm("bash", "1:5.2.15-3.azl3", ["glibc"]),
+            rpm("glibc", "2.38-9.azl3", []),
+        ],
+    )
+
+
+@pytest.fixture
+def rpm_image(image: ImageFacts) -> ImageFacts:
+    return replace(
+        image,
+        title="Azure Linux 3.0",
+        vendor="azurelinux",
+        supplier="Azure Linux",
+        family=Family.RPM,
+        own_repositories=frozenset({"base"}),
+    )
+
+
+@pytest.fixture
+def rpm_facts() -> dict[str, PackageFacts]:
+    return {
+        "agent": PackageFacts(
+            maintainer="Ann Other <ann@acme.example>", vendor="Acme (Inc.)", license=rpm_license("Acme EULA or MIT")
+        ),
+        "bash": PackageFacts(
+            vendor="Microsoft Corporation",
+            homepage="https://www.gnu.org/software/bash/",
+            summary="GNU Bourne Again SHell",
+            license=rpm_license("GPLv3+"),
+        ),
     }

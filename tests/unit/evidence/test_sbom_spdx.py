@@ -15,6 +15,7 @@ from image_composer.evidence.facts import PackageFacts
 from image_composer.evidence.sbom_spdx import ImageFacts, spdx_document
 from image_composer.repository.lock import Lock
 
+RPM_GOLDEN = Path(__file__).parent / "golden" / "edge-rpm.spdx.json"
 GOLDEN = Path(__file__).parent / "golden" / "edge.spdx.json"
 CREATED = 1_700_000_000
 
@@ -88,3 +89,22 @@ def test_a_lock_with_a_loose_end_is_refused(lock: Lock, image: ImageFacts) -> No
     with pytest.raises(LockError, match=r"libstdc\+\+6") as caught:
         spdx_document(torn, image, {}, created=CREATED)
     assert caught.value.code == "LOCK_INCONSISTENT"
+
+
+def test_the_document_of_rpm_packages_is_the_golden_one(
+    rpm_lock: Lock, rpm_image: ImageFacts, rpm_facts: dict[str, PackageFacts], tmp_path: Path
+) -> None:
+    text = pretty_json(spdx_document(rpm_lock, rpm_image, rpm_facts, created=CREATED))
+    (tmp_path / "edge.spdx.json").write_text(text)
+    assert validate_full_spdx_document(parse_file(str(tmp_path / "edge.spdx.json"))) == []
+    assert text == RPM_GOLDEN.read_text()
+
+
+def test_a_vendor_that_a_package_names_is_its_supplier(
+    rpm_lock: Lock, rpm_image: ImageFacts, rpm_facts: dict[str, PackageFacts]
+) -> None:
+    document = spdx_document(rpm_lock, rpm_image, rpm_facts, created=CREATED)
+    assert named(document, "bash")["supplier"] == "Organization: Microsoft Corporation"
+    assert named(document, "glibc")["supplier"] == "Organization: Azure Linux"
+    assert named(document, "agent")["supplier"] == "Organization: Acme Inc."
+    assert named(document, "agent")["originator"] == "Person: Ann Other (ann@acme.example)"
