@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
-from pathlib import Path
 
 from image_composer.errors import Problem, SpecError
+from image_composer.package import deb_header, rpm_header
+from image_composer.provider import Family
+from image_composer.repository.sources import RpmSource
 from image_composer.steps.build import Build
+from image_composer.steps.resolve import build_sources
 from image_composer.store.fetch import fetch
+from image_composer.store.rpm_trust import verify_packages
 from image_composer.workspace import FetchedPackages, NormalisedSpec
 
-AR_MAGIC = b"!<arch>\n"
-AR_HEADER = 60
 EARLIEST = 315532800
 """1980-01-01, where the times of FAT begin."""
 
@@ -22,7 +23,7 @@ def fetch_packages(build: Build) -> None:
 
     Raises:
         SpecError: SPEC_FOREIGN_ARCHITECTURE, before anything is fetched.
-        RepositoryError: a package can't be had, or is not the one that the lock names.
+        RepositoryError: a package can't be had, is not the one that the lock names, or not signed as it must be.
     """
     check_architecture(build.spec, platform.machine())
     files = fetch(
@@ -33,7 +34,19 @@ def fetch_packages(build: Build) -> None:
         settings=build.settings,
         reporter=build.reporter,
     )
-    newest = max([EARLIEST, *build_times(files.values())])
+    times = deb_header.build_times
+    if build.manifest.family is Family.RPM:
+        times = rpm_header.build_times
+        verify_packages(
+            files,
+            build.lock.packages,
+            {source.id: source for source in build_sources(build) if isinstance(source, RpmSource)},
+            store=build.store,
+            runner=build.runner,
+            reporter=build.reporter,
+            jobs=build.settings.jobs,
+        )
+    newest = max([EARLIEST, *times(files.values())])
     names = {name: path.name for name, path in sorted(files.items())}
     build.workspace.write(build.workspace.fetched, FetchedPackages(files=names, newest=newest))
     build.reporter.conclude(f"{len(names)} packages, verified")
@@ -56,17 +69,3 @@ def check_architecture(spec: NormalisedSpec, machine: str) -> None:
             [Problem(spec.field("target.architecture"), message, "SPEC_FOREIGN_ARCHITECTURE")],
             hint=f"build on a machine with {wanted}; in a cluster, choose one by build.nodeSelector kubernetes.io/arch",
         )
-
-
-def build_times(packages: Iterable[Path]) -> Iterable[int]:
-    """Give the time that each package was built for, in seconds since 1970.
-
-    dpkg-deb writes SOURCE_DATE_EPOCH, which is the changelog's time, into the header of the archive's first member;
-    ar's header is 16 bytes of name and then 12 of the time in decimal.
-    """
-    for path in packages:
-        with path.open("rb") as stream:
-            header = stream.read(len(AR_MAGIC) + AR_HEADER)[len(AR_MAGIC) :]
-        text = header[16:28].strip()
-        if text.isdigit():
-            yield int(text)

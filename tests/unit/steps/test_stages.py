@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from image_composer.errors import ComposerError
+from image_composer.package.deb_header import build_times
 from image_composer.provider import load_providers
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
@@ -17,7 +18,6 @@ from image_composer.settings import Settings
 from image_composer.spec.image import Target
 from image_composer.stages import STAGES, Stage, run_stage, run_stages
 from image_composer.steps.build import Build
-from image_composer.steps.fetch import build_times
 from image_composer.steps.image import esp_files, kernel_command_line
 from image_composer.steps.publish import publish_results, read_checksums
 from image_composer.workspace import NormalisedSpec, Workspace
