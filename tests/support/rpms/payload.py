@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shutil
 import subprocess
 import tarfile
@@ -19,7 +20,7 @@ MERGED = (("/lib64/", "/usr/lib/"), ("/bin/", "/usr/bin/"), ("/sbin/", "/usr/sbi
 
 COPYRIGHT = "/usr/share/doc/*/copyright"
 
-SHARED_LIBRARY = "*.so*"
+SHARED_LIBRARY = re.compile(r"\.so(\.|$)")
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def entry_of(path: str, kind: str, member: tarfile.TarInfo, attributes: Mapping[
         assert member.uid == member.gid == 0, f"{path} belongs to {member.uname}:{member.gname}: say whose it is here"
     given = given or Attributes()
     mode = member.mode & 0o7777 if given.mode is None else given.mode
-    if kind == "file" and fnmatchcase(posixpath.basename(path), SHARED_LIBRARY):
+    if kind == "file" and SHARED_LIBRARY.search(posixpath.basename(path)):
         mode |= 0o111  # rpm looks for a library's name only in what may be executed
     config = kind == "file" and path.startswith("/etc/")
     return Entry(path, kind, mode, given.owner, given.group, given.capabilities, False, config)

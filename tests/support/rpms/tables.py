@@ -118,9 +118,6 @@ class Table:
     """Of the metadata: `gz` or `zst`."""
 
     metadata_signed: bool
-    key_file: str
-    """Where the image has the key that packages are signed with."""
-
     packages: tuple[Package, ...]
     dropped: tuple[str, ...] = field(default_factory=tuple)
     """Patterns of paths that no package takes over from Debian."""
@@ -149,7 +146,6 @@ def read_table(name: str, folder: Path = FOLDER) -> Table:
         repository=own["repository"],
         compression=own["compression"],
         metadata_signed=own["metadataSigned"],
-        key_file=own["keyFile"],
         packages=tuple(_package(key, value, words) for key, value in sorted(content.items()) if value is not None),
         dropped=tuple(_load(folder / "dropped.yaml")),
     )
