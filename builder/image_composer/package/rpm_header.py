@@ -117,13 +117,13 @@ def read_package(path: Path, what: str) -> tuple[RpmHeader, RpmSeal]:
         return _header(main), _seal(signatures, main, stream.tell())
 
 
-def build_times(packages: Iterable[Path]) -> Iterator[int]:
+def build_times(paths: Iterable[Path]) -> Iterator[int]:
     """Give the time that each package was built, in seconds since 1970, where it says so.
 
     Raises:
         RepositoryError: REPO_MALFORMED.
     """
-    for path in packages:
+    for path in paths:
         built = read_header(path, path.name).build_time
         if built is not None:
             yield built
