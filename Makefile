@@ -19,7 +19,7 @@ SHELL := /bin/bash
 # Targets share one environment and one machine: in turn, also under -j.
 .NOTPARALLEL:
 .PHONY: help setup setup-test setup-cluster cluster-tools-beside image containers test test-fast cluster cluster-demo \
-	cluster-down generate golden lint format bench requirements clean
+	cluster-down generate golden lint format bench vendor-check requirements clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ format: setup-test ## Write the code in the project's style
 
 bench: setup-test ## Measure against the benchmark's peers
 	$(PYTEST) -s -o python_files="bench_*.py test_*.py" tests/benchmark
+
+vendor-check: setup ## Ask the vendors' real repositories whether the providers still fit them
+	$(VENV)/bin/python -m vendors $(ARGS)
 
 requirements: ## Pin the Python packages anew (UPGRADE=1: the newest versions)
 	@builder/setup/requirements.sh $(if $(UPGRADE),--upgrade)

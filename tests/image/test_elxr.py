@@ -24,7 +24,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "elxr-12.yaml"
 
 def on_the_machine(test: Callable[..., None]) -> Callable[..., None]:
     """Mark a test that needs the image started."""
-    return pytest.mark.boot(pytest.mark.timeout(1800)(test))
+    marked: Callable[..., None] = pytest.mark.boot(pytest.mark.timeout(1800)(test))
+    return marked
 
 
 @pytest.fixture(scope="module")
