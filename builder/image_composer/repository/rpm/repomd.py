@@ -172,8 +172,8 @@ def _time(text: str) -> int:
 class _Reader:
     """Reads the document into its elements `data`; expat tells it what is there.
 
-    The encoding is UTF-8 whatever the document says. A document type is refused where it starts, so that there is no
-    entity to be expanded.
+    An encoding that the document names is not looked up. A document type is refused where it starts, so that there is
+    no entity to be expanded.
     """
 
     def __init__(self, what: str) -> None:

@@ -23,7 +23,7 @@ FORM = 1
 """Counted up whenever what these files carry changes, so that older ones in a store are left alone."""
 
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,127}")
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:^_-]{0,127}")
+VERSION = re.compile(r"(?=.{1,128}$)(?:[0-9]+:)?[A-Za-z0-9][A-Za-z0-9.+~^_]*-[A-Za-z0-9.+~^_]+")
 ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 DECLARATION = re.compile(rb"<\?xml\b[^>]*\?>")
@@ -118,7 +118,8 @@ def _check(package: Any, what: str) -> None:
     checksum = package.lookup_checksum(solv.SOLVABLE_CHECKSUM)
     if checksum is None or checksum.typestr() != "sha256":
         raise no_sha256(f"{label} has a digest of the kind {checksum.typestr() if checksum else 'none'}, not sha256")
-    place = package.lookup_location()[0] or ""
+    location = package.lookup_location()
+    place = (location[0] if location else None) or ""
     if package.lookup_str(solv.SOLVABLE_MEDIABASE) or not PATH.fullmatch(place) or not PATH.fullmatch(unquote(place)):
         raise malformed(f"{label} has an unacceptable location (it must stay inside the repository): {place!r}")
     if not package.lookup_num(solv.SOLVABLE_DOWNLOADSIZE):
