@@ -1,4 +1,4 @@
-"""The repositories that stand for the vendors' in tests: their packages have the vendors' shape, and can be installed."""
+"""The repositories that stand for the vendors' in tests: their packages have the vendors' shape and install whole."""
 
 from __future__ import annotations
 

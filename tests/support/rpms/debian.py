@@ -60,7 +60,12 @@ class Debian:
         for folder in ("etc/apt.conf.d", "state/lists/partial", "cache/archives/partial"):
             (root / folder).mkdir(parents=True, exist_ok=True)
         found = mirrors(os.environ)
-        lines = [f"deb [signed-by={KEYRING}] {found[archive]} {suite} main\n" for archive, suite in SUITES.items()]
+        assert "debian" in found, "no mirror of Debian is known: set IMAGE_COMPOSER_MIRROR_DEBIAN"
+        lines = [
+            f"deb [signed-by={KEYRING}] {found[archive]} {suite} main\n"
+            for archive, suite in SUITES.items()
+            if archive in found
+        ]
         (root / "etc" / "sources.list").write_text("".join(lines))
         self._configuration.write_text(CONFIGURATION.format(root=root))
 
