@@ -151,7 +151,7 @@ def _step(number: int, name: str, plan: Plan, settings: OperatorSettings, mounts
     if name in ("resolve", "fetch"):
         volumes += ["cache"] if mounts.cache else []
         volumes += ["apt"] if settings.host_sources else []
-        volumes += ["document"] if settings.trusted_ca else []
+        volumes += ["document"] if settings.trusted_ca or settings.keys else []
         variables |= _network_environment(settings, mounts)
     if name == "resolve" and mounts.lock:
         argv += ["--lock", "/lock/lock.json"]
@@ -170,18 +170,27 @@ def _stage_resources(own: BuildSettings, name: str) -> StageResources:
 
 def _network_environment(settings: OperatorSettings, mounts: Mounts) -> dict[str, str]:
     """Give what the stages that fetch packages need to know."""
-    mirrors = {
-        f"IMAGE_COMPOSER_MIRROR_{archive.upper().replace('-', '_')}": url for archive, url in settings.mirrors.items()
-    }
+    mirrors = {_variable("MIRROR", archive): url for archive, url in settings.mirrors.items()}
+    keys = {_variable("KEYS", archive): f"/document/{keys_file(archive)}" for archive in settings.keys}
     # Beside the public ones: OpenSSL goes on to look into its folder of certificates.
     trusted = {"SSL_CERT_FILE": f"/document/{TRUSTED_CA_FILE}"} if settings.trusted_ca else {}
     return {
         "IMAGE_COMPOSER_CACHE_DIR": "/cache" if mounts.cache else f"{WORKSPACE}/cache",
         "IMAGE_COMPOSER_HOST_SOURCES": "1" if settings.host_sources else "0",
         **mirrors,
+        **keys,
         **_proxies(settings),
         **trusted,
     }
+
+
+def _variable(kind: str, archive: str) -> str:
+    return f"IMAGE_COMPOSER_{kind}_{archive.upper().replace('-', '_')}"
+
+
+def keys_file(archive: str) -> str:
+    """Give the name of the file with an archive's certificates in the pod."""
+    return f"keys-{archive}.asc"
 
 
 def _proxies(settings: OperatorSettings) -> dict[str, str]:

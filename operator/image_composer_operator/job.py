@@ -18,6 +18,7 @@ from image_composer_operator.model import ImageBuild, Plan
 from image_composer_operator.names import (
     ANNOTATION_DOCUMENT,
     ANNOTATION_GENERATION,
+    ANNOTATION_KEYS,
     ANNOTATION_RUN,
     ANNOTATION_TRUSTED_CA,
     API_VERSION,
@@ -65,6 +66,7 @@ def build_job(build: ImageBuild, plan: Plan, settings: OperatorSettings) -> Mani
         ANNOTATION_GENERATION: str(build.generation),
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
         **({ANNOTATION_TRUSTED_CA: settings.trusted_ca} if settings.trusted_ca else {}),
+        **{f"{ANNOTATION_KEYS}{archive}": keys for archive, keys in sorted(settings.keys.items())},
     }
     pod = {
         **pod_settings(own, str(plan.spec.image.target.architecture)),

@@ -28,6 +28,9 @@ LABEL_JOB = "batch.kubernetes.io/job-name"
 
 ANNOTATION_DOCUMENT = f"{GROUP}/document"
 ANNOTATION_TRUSTED_CA = f"{GROUP}/trusted-ca"
+ANNOTATION_KEYS = f"{GROUP}/keys-"
+"""Followed by an archive's name."""
+
 ANNOTATION_RUN = f"{GROUP}/run-digest"
 ANNOTATION_GENERATION = f"{GROUP}/generation"
 ANNOTATION_REQUESTED_AT = f"{GROUP}/requested-at"

@@ -42,6 +42,13 @@ class Proxies(SpecModel):
     """Hosts and domains that are reached directly, with commas."""
 
 
+ArchiveName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
+"""Name of an archive that fits into the name of an annotation, which has room for 63 characters."""
+
+ArchiveKeys = Annotated[str, StringConstraints(pattern="^-----BEGIN PGP PUBLIC KEY BLOCK-----", max_length=65536)]
+"""All annotations of a pod share 256 KiB with the document."""
+
+
 class OperatorSettings(SpecModel):
     """What the cluster's owner decides."""
 
@@ -67,6 +74,10 @@ class OperatorSettings(SpecModel):
 
     mirrors: dict[Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")], Url] = Field(default_factory=dict)
     """Base URL by archive, instead of the distributions' public ones."""
+
+    keys: dict[ArchiveName, ArchiveKeys] = Field(default_factory=dict)
+    """OpenPGP certificates (armoured) by archive that may sign its repositories, instead of the provider's: for mirrors
+    that sign anew."""
 
     host_sources: bool = False
     """Whether builder pods honour the APT sources of their node, for machines that reach packages only that way."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from image_composer.spec.pod import CacheVolume, Medium, WorkspaceVolume
-from image_composer_operator.containers import TRUSTED_CA_FILE
+from image_composer_operator.containers import TRUSTED_CA_FILE, keys_file
 from image_composer_operator.model import Plan
-from image_composer_operator.names import ANNOTATION_DOCUMENT, ANNOTATION_TRUSTED_CA
+from image_composer_operator.names import ANNOTATION_DOCUMENT, ANNOTATION_KEYS, ANNOTATION_TRUSTED_CA
 from image_composer_operator.settings import OperatorSettings
 
 Manifest = dict[str, Any]
@@ -65,6 +65,7 @@ def document_volume(settings: OperatorSettings) -> Manifest:
     files = {"imagebuild.json": ANNOTATION_DOCUMENT}
     if settings.trusted_ca:
         files[TRUSTED_CA_FILE] = ANNOTATION_TRUSTED_CA
+    files |= {keys_file(archive): f"{ANNOTATION_KEYS}{archive}" for archive in sorted(settings.keys)}
     items = [
         {"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
         for path, annotation in files.items()

@@ -50,6 +50,7 @@ def s3(**values: Any) -> dict[str, Any]:
         (settings(namespaces=["Edge"]), "at '/settings/namespaces/0': 'Edge' does not match pattern"),
         (settings(logLevel="loud"), "value must be one of 'debug', 'info', 'warning', 'error'"),
         (settings(mirrors={"debian": "mirror.example.org"}), "at '/settings/mirrors/debian'"),
+        (settings(keys={"elxr": "/etc/keys/elxr.asc"}), "at '/settings/keys/elxr'"),
         (settings(requireNamespaceLabel="no"), "got string, want boolean"),
         (build(timeout="90"), "at '/settings/defaults/build/timeout': '90' does not match pattern"),
         (build(retries=11), "maximum: got 11, want 10"),

@@ -40,6 +40,7 @@ CLUSTER = check_settings(
         "builderImage": "registry.example/builder:1",
         "mirrors": {"debian": "https://mirror.example/debian", "debian-security": "https://mirror.example/security"},
         "proxies": {"httpsProxy": "http://proxy.example:3128"},
+        "keys": {"debian-security": "-----BEGIN PGP PUBLIC KEY BLOCK-----"},
         "trustedCa": "-----BEGIN CERTIFICATE-----",
         "defaults": {
             "build": {

@@ -22,6 +22,8 @@ MINIMAL = {"builderImage": "builder:1"}
         ({"colour": "red"}, "colour"),
         ({"mirrors": {"Debian": "https://mirror.example"}}, "mirrors.Debian"),
         ({"mirrors": {"debian": "mirror.example"}}, "mirrors.debian"),
+        ({"keys": {"elxr": "/etc/keys/elxr.asc"}}, "keys.elxr"),
+        ({"keys": {"elxr-": "-----BEGIN PGP PUBLIC KEY BLOCK-----"}}, "keys.elxr-"),
         ({"defaults": {"build": {"timeout": "soon"}}}, "defaults.build.timeout"),
         ({"defaults": {"destination": {"s3": {}}}}, "defaults.destination.s3.bucket"),
         ({"namespaces": ["no name"]}, "namespaces[0]"),
