@@ -22,7 +22,7 @@ Name = Literal["azurelinux", "emt"]
 
 SETTINGS = {
     "/etc/fstab", "/etc/group", "/etc/gshadow", "/etc/hosts", "/etc/hostname", "/etc/locale.conf", "/etc/machine-id",
-    "/etc/passwd", "/etc/shadow", "/etc/subgid", "/etc/subuid",
+    "/etc/passwd", "/etc/shadow", "/etc/subgid", "/etc/subuid", "/etc/systemd/network/99-dhcp-en.network",
 }  # fmt: skip
 """Configuration files of packages that the spec, or the machine's first boot, changes."""
 

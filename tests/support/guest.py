@@ -30,8 +30,8 @@ BOOT_SECONDS = 600.0
 ANSWER_SECONDS = 120.0
 """For what takes a few seconds there."""
 
-PROMPT = r"\n(?:sh-[0-9.]+)?\$ "
-"""bob's, whose shell is sh; bash as sh tells its version."""
+PROMPT = r"\n\S*\$ "
+"""bob's, whose shell is sh; what is before the dollar differs."""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Assembler:
 
     def _install(self) -> None:
         if self.manifest.family is Family.RPM:
-            RpmInstaller(self.sandbox, self.lock, self.files, self.manifest.rpm, self.reporter).install()
+            RpmInstaller(self.sandbox, self.lock, self.files, self.manifest.rpm, self.epoch, self.reporter).install()
         else:
             DebInstaller(self.sandbox, self.lock, self.files, self.jobs, self.reporter).install()
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import struct
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from image_composer.errors import AssemblyError, ToolError
@@ -34,6 +36,10 @@ NOT_OURS = ("/proc", "/sys", "/dev")
 NO_INITRAMFS = "/etc/dracut.conf.d/00-image-composer.conf"
 """dracut reads its settings as a shell script: this one ends it. Scripts of packages call it by name, by path and by
 way of other programs; the initramfs is made once, when everything is there."""
+
+GNUPG, KEYRINGS = "gnupg2", "/root/.gnupg"
+"""Azure Linux's packages put the vendor's key among root's, where tdnf looks for it. A keyring holds the time at which
+that was done, which two builds must have alike."""
 
 MODES: Mapping[str, int] = {"/proc": 0o555, "/sys": 0o555, "/dev": 0o755, "/run": 0o755, "/tmp": 0o1777}  # noqa: S108
 """What is mounted over while packages are installed, and the modes that these folders have below."""
@@ -61,6 +67,9 @@ class RpmInstaller:
     """Package files by package name, all in the workspace's folder `packages`."""
 
     facts: RpmFacts
+    epoch: int
+    """Seconds since 1970 that all times in the image are set to."""
+
     reporter: Reporter
 
     def install(self) -> None:
@@ -71,12 +80,10 @@ class RpmInstaller:
             ToolError: rpm is missing, the disk is full.
         """
         find_tool("rpm")
-        delayed = any(package.name == "dracut" for package in self.lock.packages)
-        if delayed:
-            self.sandbox.act("apply", operations=[operations.write(NO_INITRAMFS, "exit 0\n")])
+        installed = {package.name for package in self.lock.packages}
+        self.sandbox.act("apply", operations=first_operations(installed, self.epoch))
         self._transaction()
-        removed = [operations.remove(NO_INITRAMFS)] if delayed else []
-        self.sandbox.act("apply", operations=[*removed, *final_operations(self.facts)])
+        self.sandbox.act("apply", operations=final_operations(installed, self.facts))
 
     def _transaction(self) -> None:
         """Run rpm, which names each package as it comes to it."""
@@ -119,9 +126,37 @@ def transaction(paths: Sequence[str], facts: RpmFacts) -> list[str]:
     return ["rpm", *defined, "-Uv", "--noplugins", "--nosignature", *paths]
 
 
-def final_operations(facts: RpmFacts) -> list[Operation]:
+def first_operations(installed: Collection[str], epoch: int) -> list[Operation]:
+    """Say what must be there before the transaction, for the programs that scripts are going to run."""
+    wanted = []
+    if "dracut" in installed:
+        wanted.append(operations.write(NO_INITRAMFS, "exit 0\n"))
+    if GNUPG in installed:
+        fixed = f"faked-system-time {datetime.fromtimestamp(epoch, UTC):%Y%m%dT%H%M%S}!\n"
+        wanted += [
+            operations.folder(KEYRINGS, mode=0o700),
+            operations.write(f"{KEYRINGS}/gpg.conf", fixed),
+            operations.write(f"{KEYRINGS}/pubring.kbx", empty_keybox(epoch)),
+        ]
+    return wanted
+
+
+def empty_keybox(epoch: int) -> bytes:
+    """Give a keyring without a key, made at a time; what gpg itself would make of the present.
+
+    Format: GnuPG's kbx/keybox-blob.c, the header blob: its length, type 1, version 1, flag 2 (OpenPGP), magic, and the
+    times of creation and maintenance.
+    """
+    return struct.pack(">IBBH4sIIIII", 32, 1, 1, 2, b"KBXf", 0, epoch, epoch, 0, 0)
+
+
+def final_operations(installed: Collection[str], facts: RpmFacts) -> list[Operation]:
     """Say what to mend and take away after the transaction."""
+    gone = [NO_INITRAMFS] if "dracut" in installed else []
+    if GNUPG in installed:
+        gone += [f"{KEYRINGS}/{pattern}" for pattern in ("gpg.conf", "S.*", "*~", "*.lock", ".#*", "random_seed")]
     return [
+        *map(operations.remove, gone),
         *(operations.folder(path, mode=mode) for path, mode in MODES.items()),
         operations.remove(f"{facts.database}/.rpm.lock"),
         # Empty once rpm has ended, and how sqlite's processes share memory: both are made anew by the next one.
