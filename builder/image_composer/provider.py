@@ -188,6 +188,9 @@ class Manifest(SpecModel):
     title: str
     """For people, for example `Debian 12 (bookworm)`."""
 
+    supplier: str | None = None
+    """Who supplies the packages, as an SBOM names it; the distribution's name when absent."""
+
     family: Family
     """Package format."""
 

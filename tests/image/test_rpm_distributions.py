@@ -29,7 +29,8 @@ SETTINGS = {
 
 def on_the_machine(test: Callable[..., None]) -> Callable[..., None]:
     """Mark a test that needs the image started."""
-    return pytest.mark.boot(pytest.mark.timeout(1800)(test))
+    marked: Callable[..., None] = pytest.mark.boot(pytest.mark.timeout(1800)(test))
+    return marked
 
 
 @pytest.fixture(scope="module", params=["azurelinux", "emt"])
@@ -165,3 +166,7 @@ def test_the_network_is_up_by_dhcp(booted: FirstBoot) -> None:
 def test_the_machine_has_host_keys_and_an_id_of_its_own(booted: FirstBoot) -> None:
     assert "ssh_host_ed25519_key" in booted.facts["host-keys"].lines
     assert re.fullmatch(r"[0-9a-f]{32}", booted.facts["machine-id"].text)
+
+
+def test_inspect_tells_the_packages_that_rpm_s_database_knows(image: Image) -> None:
+    assert {package.name: package.version for package in image.report.packages} == image.packages

@@ -16,8 +16,8 @@ fact homes stat --format '%n %a %U' /home/alice /srv/bob /home/carol /home/alice
 fact locale locale
 fact clock date +%s
 fact zone date +%Z
-fact hostname hostname
-fact own-address getent hosts "$(hostname)"
+fact hostname uname -n
+fact own-address getent hosts "$(uname -n)"
 fact kernel uname -r
 fact command-line cat /proc/cmdline
 fact machine-id cat /etc/machine-id

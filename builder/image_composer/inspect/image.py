@@ -15,6 +15,7 @@ from image_composer.inspect.ext4 import Ext4
 from image_composer.inspect.magic import SNIFFED_SIZE, container
 from image_composer.inspect.model import ImageReport, PackageFound, PartitionFound, UkiFound
 from image_composer.inspect.raw import RawImage, corrupted, not_an_image, open_raw
+from image_composer.inspect.rpmdb import DATABASES, rpm_packages
 from image_composer.inspect.table import read_table
 from image_composer.run import Runner
 from image_composer.spec.image import PartitionType
@@ -88,7 +89,7 @@ def _report(path: Path, image: RawImage) -> ImageReport:
         ukis=ukis,
         boot_files=boot_files,
         fstab=[" ".join(line.split()) for line in _text(root, "/etc/fstab").splitlines() if _says_something(line)],
-        packages=installed_packages(_text(root, "/var/lib/dpkg/status") or _separate_status(image, partitions)),
+        packages=_packages(image, root, _separate_var(image, partitions)),
     )
 
 
@@ -102,12 +103,28 @@ def _find_root(image: RawImage, partitions: Sequence[PartitionFound]) -> Ext4 | 
     return None
 
 
-def _separate_status(image: RawImage, partitions: Sequence[PartitionFound]) -> str:
-    """Give dpkg's status from a partition of its own for /var; nothing when there is none."""
+def _separate_var(image: RawImage, partitions: Sequence[PartitionFound]) -> Ext4 | None:
+    """Give the file system of a partition of its own for /var; None when there is none."""
     for partition in partitions:
         if partition.role == PartitionType.VAR and partition.filesystem == "ext4":
-            return _text(Ext4(image, partition.start), "/lib/dpkg/status")
-    return ""
+            return Ext4(image, partition.start)
+    return None
+
+
+def _packages(image: RawImage, root: Ext4 | None, var: Ext4 | None) -> list[PackageFound]:
+    """Give what dpkg or rpm knows to be installed."""
+    status = _text(root, "/var/lib/dpkg/status") or _text(var, "/lib/dpkg/status")
+    if status:
+        return installed_packages(status)
+    for path in DATABASES:
+        below = path.removeprefix("/var") if path.startswith("/var/") else None
+        database = (root.read(path) if root else None) or (var.read(below) if var and below else None)
+        if database:
+            try:
+                return rpm_packages(database, path)
+            except ValueError as error:
+                raise corrupted(image.path, f"{path} in it can't be read: {error}") from error
+    return []
 
 
 def _boot(image: RawImage, partitions: Sequence[PartitionFound]) -> tuple[list[str], list[UkiFound]]:

@@ -6,6 +6,7 @@ taken for hostile: sizes are bounded before memory is, and what doesn't add up i
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -123,6 +124,12 @@ def read_main(stream: IO[bytes], tags: Iterable[int], what: str) -> Blob:
     blob = _read_blob(stream, [*tags, REGION], LARGEST_HEADER, what)
     _check_region(blob)
     return blob
+
+
+def read_stored(content: bytes, tags: Iterable[int], what: str) -> Blob:
+    """Read a header as rpm's database holds it: without the magic, and with entries of rpm's own beside the region."""
+    stream = io.BytesIO(HEADER_MAGIC + content)
+    return _read_blob(stream, tags, LARGEST_HEADER, what)
 
 
 REGION = 63

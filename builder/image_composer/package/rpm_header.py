@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from image_composer.errors import RepositoryError
-from image_composer.package.rpm_blob import Blob, malformed, read_lead, read_main, read_signatures
+from image_composer.package.rpm_blob import (
+    Blob,
+    malformed,
+    read_lead,
+    read_main,
+    read_signatures,
+    read_stored,
+)
 
 NAME, VERSION, RELEASE, EPOCH, SUMMARY = 1000, 1001, 1002, 1003, 1004
 BUILD_TIME, VENDOR, LICENSE, PACKAGER, URL, ARCHITECTURE = 1006, 1011, 1014, 1015, 1020, 1022
@@ -98,6 +105,19 @@ def read_header(path: Path, what: str) -> RpmHeader:
         RepositoryError: REPO_MALFORMED.
     """
     return read_package(path, what)[0]
+
+
+def read_stored_header(content: bytes, what: str) -> RpmHeader:
+    """Read what an installed package says of itself, from rpm's database.
+
+    Args:
+        content: one row of it.
+        what: for messages.
+
+    Raises:
+        RepositoryError: REPO_MALFORMED.
+    """
+    return _header(read_stored(content, MAIN_TAGS, what))
 
 
 def read_package(path: Path, what: str) -> tuple[RpmHeader, RpmSeal]:

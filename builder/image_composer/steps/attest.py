@@ -36,7 +36,7 @@ def attest(build: Build) -> None:
         spec_digest=build.spec.digest(),
         title=build.manifest.title,
         vendor=build.manifest.distribution,
-        supplier=build.manifest.distribution.capitalize(),
+        supplier=build.manifest.supplier or build.manifest.distribution,
         family=build.manifest.family,
         own_repositories=frozenset(repository.id for repository in build.manifest.repositories),
         builder_version=__version__,

@@ -71,8 +71,9 @@ def make_images(build: Build) -> None:
 def kernel_command_line(build: Build) -> str:
     """Give the command line: where the root is, the provider's arguments, the user's."""
     root = next(partition for partition in build.partitions if partition.type is PartitionType.ROOT)
+    spec, profile = build.spec.image, build.manifest.profile(build.spec.image.profile)
     own = [f"root=PARTUUID={build.identity.partition(root.label)}", *build.target[2].command_line]
-    return " ".join([*own, *build.spec.image.kernel.command_line])
+    return " ".join([*own, *(profile.command_line if profile else []), *spec.kernel.command_line])
 
 
 def esp_files(build: Build, uki: Path) -> list[EspFile]:

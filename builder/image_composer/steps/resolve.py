@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from image_composer.digest import json_sha256
 from image_composer.errors import RepositoryError
-from image_composer.provider import ArchitectureFacts, Family, Manifest, Provider, RepositoryFacts
+from image_composer.provider import ArchitectureFacts, DefaultPackage, Family, Manifest, Provider, RepositoryFacts
 from image_composer.repository.lock import Lock, check_lock, read_lock
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve
@@ -62,11 +62,8 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
         if any(user.sudo is not Sudo.NONE for user in spec.users)
     ]
     asked_for = {parse_package_request(text).name for text in spec.packages}
-    defaults = [
-        default.name
-        for default in [*manifest.default_packages, *(profile.packages if profile else [])]
-        if default.name not in spec.exclude_packages and not asked_for.intersection(default.unless)
-    ]
+    chosen = _not_stood_in_for(profile.packages if profile else [], spec.exclude_packages, asked_for)
+    defaults = _not_stood_in_for(manifest.default_packages, spec.exclude_packages, {*asked_for, *chosen}) + chosen
     own = [*manifest.base_packages, *defaults, kernel, *facts.boot_packages, *manifest.initramfs.packages, *features]
     names = [*spec.packages, *(name for name in own if name not in asked_for)]
     return PackageQuery(
@@ -75,6 +72,17 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
         install_recommends=spec.install_recommends,
         versions=((kernel, spec.kernel.version),) if spec.kernel.version else (),
     )
+
+
+def _not_stood_in_for(
+    packages: Sequence[DefaultPackage], excluded: Sequence[str], asked_for: Collection[str]
+) -> list[str]:
+    """Give the names of packages that are neither excluded nor have their work done by one that was asked for."""
+    return [
+        package.name
+        for package in packages
+        if package.name not in excluded and not any(name in asked_for for name in package.unless)
+    ]
 
 
 def request_digest(spec: ImageSpec, manifest: Manifest, query: PackageQuery) -> str:

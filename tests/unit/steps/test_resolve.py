@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from image_composer.errors import RepositoryError
-from image_composer.provider import Manifest, Provider, load_providers
+from image_composer.provider import DefaultPackage, Manifest, Profile, Provider, load_providers
 from image_composer.repository.lock import Lock, LockedPackage, LockedRepository
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.sources import DebSource, RepositorySource
@@ -51,6 +51,40 @@ def test_each_name_is_asked_for_once_and_the_user_s_version_counts() -> None:
 @pytest.mark.parametrize(("sudo", "brought"), [("none", False), ("password", True), ("passwordless", True)])
 def test_sudo_is_brought_when_a_user_has_it(sudo: str, brought: bool) -> None:
     assert ("sudo" in query(users=[{"name": "a"}, {"name": "me", "sudo": sudo}]).names) is brought
+
+
+PROFILES = MANIFEST.model_copy(
+    update={
+        "profiles": {
+            "minimal": Profile(title="little"),
+            "rt": Profile(
+                title="real time",
+                packages=[DefaultPackage(name="chrony", unless=["ntpsec"]), DefaultPackage(name="curl")],
+                kernel_package="linux-image-rt-amd64",
+            ),
+        },
+        "default_profile": "minimal",
+    }
+)
+"""Debian, whose default systemd-timesyncd stands back for chrony, with a profile that has that."""
+
+
+@pytest.mark.parametrize(
+    ("fields", "there", "gone"),
+    [
+        ({}, {"systemd-timesyncd", FACTS.kernel_package}, {"chrony", "curl"}),
+        ({"profile": "rt"}, {"chrony", "curl", "linux-image-rt-amd64"}, {"systemd-timesyncd", FACTS.kernel_package}),
+        ({"profile": "rt", "excludePackages": ["curl"], "packages": ["vim"]}, {"chrony", "vim"}, {"curl"}),
+        ({"profile": "rt", "packages": ["ntpsec"]}, {"ntpsec", "curl"}, {"chrony", "systemd-timesyncd"}),
+        ({"profile": "rt", "kernel": {"package": "mine"}}, {"mine"}, {"linux-image-rt-amd64"}),
+    ],
+)
+def test_a_profile_brings_packages_that_the_spec_adds_to_and_takes_from(
+    fields: dict[str, Any], there: set[str], gone: set[str]
+) -> None:
+    names = set(package_query(image_spec(**fields), PROFILES, FACTS).names)
+    assert there <= names
+    assert not gone & names
 
 
 def test_a_kernel_of_the_user_s_choice_takes_the_place_of_the_distribution_s() -> None:
