@@ -167,6 +167,10 @@ class PackagePool(ABC):
     def meeting_early_needs(self, package: int) -> frozenset[int]:
         """Give those of them that have to be there before the package is installed."""
 
+    def spellings(self, package: int) -> tuple[str, ...]:
+        """Give the ways in which people write a package's version, the full one first."""
+        return (self.version(package),)
+
     @abstractmethod
     def subject(self, need: str) -> str:
         """Give the one name that a need is about, as libsolv writes it; empty when it is about several."""

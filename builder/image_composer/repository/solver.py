@@ -103,7 +103,9 @@ def _allowed(pool: PackagePool, wanted: Mapping[str, Sequence[str]]) -> dict[str
         name: [
             package
             for package in packages
-            if all(fnmatchcase(pool.version(package), pattern) for pattern in wanted[name])
+            if all(
+                any(fnmatchcase(spelling, pattern) for spelling in pool.spellings(package)) for pattern in wanted[name]
+            )
         ]
         for name, packages in found.items()
     }

@@ -93,6 +93,12 @@ class RpmPool(PackagePool):
             self._providers[need] = found
         return found
 
+    def spellings(self, package: int) -> tuple[str, ...]:
+        """Give a version with and without its epoch and its release: both are often left out."""
+        full = self.version(package)
+        plain = full.partition(":")[2] or full
+        return tuple(dict.fromkeys((full, plain, full.rpartition("-")[0], plain.rpartition("-")[0])))
+
     def subject(self, need: str) -> str:
         """Give the name that a need such as `b >= 2` is about; empty for a rich dependency."""
         return "" if need.startswith("(") else need.partition(" ")[0]

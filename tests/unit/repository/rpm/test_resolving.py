@@ -151,6 +151,11 @@ def test_a_version_pattern_takes_the_newest_that_matches(tmp_path: Path) -> None
     assert resolved(tmp_path, query, "kernel 6.6.9-1", "kernel 6.6.51-1", "kernel 6.12.1-1") == ["kernel 6.6.51-1"]
 
 
+@pytest.mark.parametrize("version", ["1:2-3", "2-3", "1:2", "2"])
+def test_a_version_may_be_given_without_epoch_and_release(tmp_path: Path, version: str) -> None:
+    assert resolved(tmp_path, f"a={version}", "a 1:2-3", "a 1:20-3", "a 3-1") == ["a 1:2-3"]
+
+
 def test_packages_of_modules_are_left_alone(tmp_path: Path) -> None:
     lines = ["nginx 1.24-1.module+el9", "nginx 1.20-1.el9", "a-module 1-1"]
     assert resolved(tmp_path, "nginx a-module", RpmRepository(lines, modular=True)) == [
