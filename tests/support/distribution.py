@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from image_composer.spec.image import Signed
 from image_composer_providers.debian.provider import PROVIDER as DEBIAN
 from support.debs import Deb
 from support.openpgp import Key
@@ -46,6 +47,9 @@ class OwnRepository:
     key: Key
     suite: str = "bookworm"
 
+    def certificates(self) -> Mapping[str, bytes]:
+        return {"own.asc": self.key.public}
+
     def facts(self) -> dict[str, Any]:
         return {
             "id": "testing-main",
@@ -57,9 +61,34 @@ class OwnRepository:
         }
 
 
+@dataclass(frozen=True)
+class OwnRpmRepository:
+    """A repository of rpm packages; with one, the distribution is of that family."""
+
+    url: str
+    keys: Sequence[Key]
+    """Any of these may sign it."""
+
+    signed: Signed = Signed.METADATA_AND_PACKAGES
+    path: str = "{architecture}"
+
+    def certificates(self) -> Mapping[str, bytes]:
+        return {f"own-{number}.asc": key.public for number, key in enumerate(self.keys)}
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "id": "testing-main",
+            "archive": "testing",
+            "url": self.url,
+            "path": self.path,
+            "signed": self.signed,
+            "keys": sorted(self.certificates()),
+        }
+
+
 def write_distribution(
     folder: Path,
-    *own: OwnRepository,
+    *own: OwnRepository | OwnRpmRepository,
     base_packages: Sequence[str] = ("tiny-boot",),
     on_debian: bool = False,
     facts: Mapping[str, Any] | None = None,
@@ -68,7 +97,7 @@ def write_distribution(
 
     Args:
         folder: where its files are put.
-        own: its repositories; all are signed with the key of the last.
+        own: its repositories, all of one family; those of debs are signed with the key of the last.
         base_packages: what every image has, beside the essential packages.
         on_debian: whether Debian 12's repositories belong to it too, and what makes its essential packages complete.
         facts: facts of the manifest instead of the usual ones.
@@ -76,7 +105,9 @@ def write_distribution(
     keys = folder / "keys"
     keys.mkdir(parents=True)
     for repository in own:
-        (keys / "own.asc").write_bytes(repository.key.public)
+        for name, certificate in repository.certificates().items():
+            (keys / name).write_bytes(certificate)
+    rpm = any(isinstance(repository, OwnRpmRepository) for repository in own)
     repositories = [repository.facts() for repository in own]
     if on_debian:
         base_packages = [*base_packages, "usr-is-merged"]
@@ -89,9 +120,11 @@ def write_distribution(
         "release": "1",
         "codename": "tiny",
         "title": "Testing 1 (tiny)",
-        "family": "deb",
+        "family": "rpm" if rpm else "deb",
         "repositories": repositories,
-        "architectures": {"x86_64": {"packageArchitecture": "amd64", "kernelPackage": "tiny-boot"}},
+        "architectures": {
+            "x86_64": {"packageArchitecture": "x86_64" if rpm else "amd64", "kernelPackage": "tiny-boot"}
+        },
         "bootFiles": {
             "x86_64": {
                 "kernel": "/boot/vmlinuz-{kernel}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -51,6 +51,12 @@ class Rpm:
     executable: frozenset[str] = frozenset()
     """Those of the files that are programs."""
 
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """What `%files` says of a path instead of its mode and owner, such as `%config %attr(0640, root, mail)`."""
+
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Targets of symbolic links by path."""
+
     macros: Mapping[str, str] = field(default_factory=dict)
     """Further settings of rpmbuild, for example `{"_binary_payload": "w9.gzdio"}`."""
 
@@ -74,9 +80,15 @@ class Rpm:
         parts = ["".join(f"{tag}: {value}\n" for tag, value in preamble.items() if value)]
         parts.append(f"%description\n{self.name} for tests.\n")
         parts += [f"%{section}\n{script}\n" for section, script in self.scripts.items()]
-        listed = (f'%attr({"755" if path in self.executable else "644"}, root, root) "/{path}"' for path in self.files)
-        parts.append("%files\n" + "\n".join(listed) + "\n")
+        parts.append("%files\n" + "\n".join(self._listed()) + "\n")
         return "\n".join(parts)
+
+    def _listed(self) -> Iterator[str]:
+        for path in self.files:
+            usual = f"%attr({'755' if path in self.executable else '644'}, root, root)"
+            yield f'{self.attributes.get(path, usual)} "/{path}"'
+        for path in self.links:
+            yield f'%attr(-, root, root) "/{path}"'
 
 
 def make_rpm(rpm: Rpm, folder: Path) -> Path:
@@ -87,6 +99,10 @@ def make_rpm(rpm: Rpm, folder: Path) -> Path:
             file = top / "root" / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content.encode() if isinstance(content, str) else content)
+        for path, target in rpm.links.items():
+            link = top / "root" / path
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(target)
         spec = top / f"{rpm.name}.spec"
         spec.write_text(rpm.spec())
         places = {"_topdir": str(top), "_rpmdir": str(top), "_dbpath": str(top / "db"), "_rpmfilename": rpm.file_name}
