@@ -86,6 +86,23 @@ SPEC: Mapping[str, Refinement] = {
                 message_expression="self.kernel.__package__ + ' is excluded, but the spec asks for it'",
                 field_path=".excludePackages",
             ),
+            Rule(
+                rule="self.mutability == 'immutable' || !has(self.immutable) || self.immutable.etc == 'persistent'",
+                message="is without use: mutability is 'mutable'",
+                field_path=".immutable",
+            ),
+            Rule(
+                rule="self.mutability == 'immutable' || !has(self.disk) || !has(self.disk.partitions)"
+                " || !self.disk.partitions.exists(one, one.filesystem in ['squashfs', 'erofs'])",
+                message="a partition is read-only: for the root of an immutable image, and nothing else",
+                field_path=".disk",
+            ),
+            Rule(
+                rule="self.mutability == 'mutable' || !has(self.disk) || !has(self.disk.partitions)"
+                " || !self.disk.partitions.exists(one, one.type == 'root' && one.grow)",
+                message="the root can't grow: that of an immutable image never changes",
+                field_path=".disk",
+            ),
         ]
     ),
     "ImageSpec.packages": Refinement(
@@ -196,6 +213,15 @@ SPEC: Mapping[str, Refinement] = {
     "Partition": Refinement(
         rules=[
             Rule(
+                rule="self.type != 'root-verity' && self.filesystem != 'verity'",
+                message="holds the hashes of an immutable root, and is added by the composer itself",
+            ),
+            Rule(
+                rule="self.type == 'root' || !(self.filesystem in ['squashfs', 'erofs'])",
+                message="is read-only: for the root of an immutable image, and nothing else",
+                field_path=".filesystem",
+            ),
+            Rule(
                 rule="(self.type == 'esp') == (self.filesystem == 'vfat')",
                 message="must be vfat on the EFI system partition, and only there",
                 field_path=".filesystem",
@@ -221,9 +247,6 @@ SPEC: Mapping[str, Refinement] = {
                 message_expression="'nothing can be mounted at or below /' + self.split('/')[1]",
             ),
         ]
-    ),
-    "ImageSpec.mutability": Refinement(
-        rules=[Rule("self != 'immutable'", "'immutable' is not supported yet; use 'mutable'")]
     ),
     "ImageSpec.outputs": Refinement(
         rules=[Rule("self.all(item, self.exists_one(other, other == item))", "an output is there twice")]

@@ -185,9 +185,34 @@ REFUSALS: dict[str, Refusal] = {
         "shell: Invalid value: \"string\": must not hold '.' or '..' between slashes", shell="/bin/../sh"
     ),
     "home-with-dots": user("home: Invalid value: \"string\": must not hold '.' or '..' between slashes", home="/srv/."),
-    "immutable": image(
-        "mutability: Invalid value: \"string\": 'immutable' is not supported yet; use 'mutable'",
+    "immutable-settings": image(
+        "immutable: Invalid value: \"object\": is without use: mutability is 'mutable'",
+        immutable={"etc": "volatile"},
+    ),
+    "read-only-and-mutable": image(
+        'disk: Invalid value: "object": a partition is read-only: for the root of an immutable image, and nothing else',
+        "disk.partitions[1].filesystem: is read-only: for the root of an immutable image, and nothing else",
+        disk={"partitions": [ESP, {**ROOT, "filesystem": "erofs"}]},
+    ),
+    "growing-and-immutable": image(
+        'disk: Invalid value: "object": the root can\'t grow: that of an immutable image never changes',
+        "disk.partitions[1].grow: can't be: the root of an immutable image never changes",
         mutability="immutable",
+        disk={"partitions": [ESP, {**ROOT, "grow": True}]},
+    ),
+    "hashes": disk(
+        'partitions[2]: Invalid value: "object": holds the hashes of an immutable root, and is added by the composer '
+        "itself",
+        ESP,
+        ROOT,
+        {"label": "hashes", "type": "root-verity", "filesystem": "ext4"},
+    ),
+    "read-only-elsewhere": disk(
+        'partitions[2].filesystem: Invalid value: "object": is read-only: for the root of an immutable image, and '
+        "nothing else",
+        ESP,
+        ROOT,
+        {**EXTRA, "filesystem": "squashfs"},
     ),
     "same-output": image(
         'outputs: Invalid value: "array": an output is there twice',
@@ -568,15 +593,15 @@ def test_unknown_fields_are_left_out_for_who_does_not_ask_to_be_told(api: Api) -
 
 
 def test_a_message_is_what_users_read(api: Api) -> None:
-    said = api.refusal("apply", "-f", "-", given=manifest("edge", REFUSALS["immutable"].spec))
+    said = api.refusal("apply", "-f", "-", given=manifest("edge", REFUSALS["immutable-settings"].spec))
     assert said == (
-        'The ImageBuild "edge" is invalid: spec.image.mutability: Invalid value: "string": '
-        "'immutable' is not supported yet; use 'mutable'"
+        'The ImageBuild "edge" is invalid: spec.image.immutable: Invalid value: "object": '
+        "is without use: mutability is 'mutable'"
     )
 
 
 def test_all_that_is_wrong_is_said_at_once(api: Api) -> None:
-    wrong = bare(packages=["vim*"], mutability="immutable", users=[{"name": "root", "uid": 1000}])
+    wrong = bare(packages=["vim*"], immutable={"etc": "volatile"}, users=[{"name": "root", "uid": 1000}])
     said = api.refusal("apply", "-f", "-", given=manifest("edge", {"image": wrong}))
     assert len(re.findall(r"^\* ", said, re.MULTILINE)) == 3
 
@@ -736,8 +761,8 @@ def test_the_status_has_its_form_too(api: Api, status: Node, said: str) -> None:
 def test_a_change_is_held_to_the_same_rules(api: Api) -> None:
     api("apply", "-f", "-", given=manifest("edge", {"image": MINIMAL}))
     api("apply", "-f", "-", given=manifest("edge", {"image": bare(version="2.0")}))
-    said = api.refusal("apply", "-f", "-", given=manifest("edge", {"image": bare(mutability="immutable")}))
-    assert "'immutable' is not supported yet" in said
+    said = api.refusal("apply", "-f", "-", given=manifest("edge", {"image": bare(immutable={"etc": "volatile"})}))
+    assert "is without use" in said
     assert api.get("edge")["spec"]["image"]["version"] == "2.0"
 
 
@@ -806,7 +831,7 @@ def test_what_an_older_definition_let_through_can_still_be_worked_with(api: Api)
     del version["selectableFields"]
     api("apply", "-f", "-", given=older)
     wait_until_established(api, f"imagebuilds.{group}")
-    wrong = manifest("edge", {"image": bare(name="Edge", mutability="immutable", colour="red")})
+    wrong = manifest("edge", {"image": bare(name="Edge", immutable={"etc": "volatile"}, colour="red")})
     wrong["apiVersion"] = f"{group}/v1alpha1"
     kind = f"imagebuilds.{group}"
     eventually(lambda: api("get", kind, "-o", "name") == "", "the older kind is served", seconds=30)

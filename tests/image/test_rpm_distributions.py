@@ -10,7 +10,10 @@ from typing import Literal
 
 import pytest
 
+from image_composer.inspect.ext4 import Ext4
+from image_composer.inspect.raw import open_raw
 from image_composer.provider import Manifest, load_providers
+from image_composer.run import Runner
 from support.composer import Composer, write_document
 from support.guest import FirstBoot, first_boot, versions
 from support.image import HOSTNAME, Credentials, Image, build, document
@@ -71,6 +74,7 @@ def image(
         "profile": "minimal",
         "packages": ["openssh-server"],
         "excludePackages": ["irqbalance"],
+        **({"mutability": "immutable", "immutable": {"etc": "volatile"}} if name == "emt" else {}),
     }
     yield build(site, write_document(folder, asked), folder / "published")
     shutil.rmtree(folder)
@@ -150,6 +154,23 @@ def test_the_machine_s_own_rpm_knows_every_package_of_the_lock(booted: FirstBoot
 def test_every_file_is_as_it_was_packed_but_for_named_settings(booted: FirstBoot) -> None:
     differing = [line.split() for line in booted.facts["verify"].lines]
     assert [words for words in differing if words[1:2] != ["c"] or words[2] not in SETTINGS] == []
+
+
+@on_the_machine
+def test_the_root_can_be_changed_only_where_the_spec_says_so(booted: FirstBoot, image: Image) -> None:
+    immutable = image.spec.mutability == "immutable"
+    assert (booted.facts["root-device"].text == "/dev/mapper/root") == immutable
+    assert ("Read-only file system" in booted.facts["write-to-usr"].text) == immutable
+
+
+@on_the_machine
+def test_who_the_machine_is_is_kept_even_where_other_changes_to_etc_are_not(booted: FirstBoot, image: Image) -> None:
+    immutable = image.spec.mutability == "immutable"
+    with open_raw(booted.disk, Runner()) as disk:
+        place, folder = ("var", "/lib/image-composer/identity") if immutable else ("rootfs", "/etc")
+        kept = Ext4(disk, image.partition(place).start)
+        assert kept.read(f"{folder}/machine-id") == f"{booted.facts['machine-id'].text}\n".encode()
+        assert "ssh_host_ed25519_key" in kept.names(f"{folder}/ssh")
 
 
 @on_the_machine

@@ -30,6 +30,8 @@ fact time systemd-analyze time
 fact errors journalctl --boot --priority err --output json --output-fields MESSAGE,SYSLOG_IDENTIFIER --no-pager
 
 fact mounts findmnt --json --bytes --real --output TARGET,FSTYPE,OPTIONS,SIZE,PARTLABEL,PARTUUID --list
+fact root-device findmnt --noheadings --output SOURCE /
+fact write-to-usr touch /usr/written
 fact fstab findmnt --verify --verbose
 
 if [ -e /var/lib/dpkg/status ]; then

@@ -25,6 +25,12 @@ ROOT_TYPES: Mapping[Architecture, UUID] = {
 }
 """The root's type names the architecture, so that firmware for one never starts the root of another."""
 
+ROOT_VERITY_TYPES: Mapping[Architecture, UUID] = {
+    Architecture.X86_64: UUID("2c7357ed-ebd2-46d9-aec1-23d437ec2bf5"),
+    Architecture.AARCH64: UUID("df3300ce-d69f-4c92-978c-9bfb0f38d820"),
+}
+"""The hashes of the root."""
+
 SHARED_TYPES: Mapping[PartitionType, UUID] = {
     PartitionType.ESP: UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b"),
     PartitionType.HOME: UUID("933ac7e1-2eb4-4f13-b844-0e14e2aef915"),
@@ -39,4 +45,6 @@ def type_guid(partition_type: PartitionType, architecture: Architecture) -> UUID
     """Give the type GUID of a partition."""
     if partition_type is PartitionType.ROOT:
         return ROOT_TYPES[architecture]
+    if partition_type is PartitionType.ROOT_VERITY:
+        return ROOT_VERITY_TYPES[architecture]
     return SHARED_TYPES[partition_type]

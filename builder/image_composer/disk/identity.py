@@ -39,6 +39,10 @@ class Identity:
         """Give the seed that ext4 hashes names of a partition's folders with."""
         return self.uuid(f"hash-seed/{label}")
 
+    def salt(self, label: str) -> str:
+        """Give what dm-verity hashes before each block of a partition: 32 bytes in hex."""
+        return self.uuid(f"salt/{label}/a").hex + self.uuid(f"salt/{label}/b").hex
+
     def fat_id(self, role: str) -> str:
         """Give a FAT volume's serial number: 8 hex digits in upper case."""
         return f"{self.uuid(role).int >> 96:08X}"

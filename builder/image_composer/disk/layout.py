@@ -7,10 +7,10 @@ or 4K sector, and leaves room for the partition table in the first and the last 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-from image_composer.disk.gpt_types import ATTRIBUTE_GROW_FILESYSTEM, type_guid
+from image_composer.disk.gpt_types import ATTRIBUTE_GROW_FILESYSTEM, ATTRIBUTE_READ_ONLY, type_guid
 from image_composer.disk.identity import Identity
 from image_composer.disk.rounding import round_down, round_up
 from image_composer.errors import DiskTooSmallError, Problem, SpecError
@@ -36,19 +36,31 @@ MINIMUM_FILESYSTEM: Mapping[Filesystem, int] = {
     Filesystem.VFAT: 33 * MIB,
     # The smallest journal has 4 MiB, and mke2fs lets it take no more than half of the free room.
     Filesystem.EXT4: 16 * MIB,
+    Filesystem.SQUASHFS: MIB,
+    Filesystem.EROFS: MIB,
+    Filesystem.VERITY: MIB,
 }
 """Smallest size that a file system can be made in."""
 
 MINIMUM_HEADROOM: Mapping[Filesystem, int] = {
     Filesystem.VFAT: 32 * MIB,  # a second, larger kernel image
     Filesystem.EXT4: 256 * MIB,  # the lists of apt-get update, logs
+    Filesystem.SQUASHFS: 0,
+    Filesystem.EROFS: 0,
+    Filesystem.VERITY: 0,
 }
 """Least free room in a partition without a size."""
 
 HEADROOM_SHARE = 4
 """A partition without a size gets a fourth more than its content: room for one round of updates."""
 
-LABEL_LENGTH: Mapping[Filesystem, int] = {Filesystem.EXT4: 16, Filesystem.VFAT: 11}
+LABEL_LENGTH: Mapping[Filesystem, int] = {
+    Filesystem.EXT4: 16,
+    Filesystem.VFAT: 11,
+    Filesystem.SQUASHFS: 0,
+    Filesystem.EROFS: 15,
+    Filesystem.VERITY: 0,
+}
 """Characters that a file system's label has room for."""
 
 
@@ -112,6 +124,7 @@ def plan(
     architecture: Architecture,
     identity: Identity,
     path_prefix: str,
+    uuids: Mapping[str, UUID] | None = None,
 ) -> DiskLayout:
     """Give every partition its place.
 
@@ -126,13 +139,20 @@ def plan(
         architecture: decides about the type of the root partition.
         identity: gives all ids.
         path_prefix: path of the image in the user's document, for messages.
+        uuids: PARTUUIDs by label of partitions whose content is final and decides about them: they get no headroom.
 
     Raises:
         SpecError: SPEC_DISK_SIZE, the disk is larger than any that can be made.
         DiskTooSmallError: DISK_TOO_SMALL, with what is needed.
     """
+    final = uuids or {}
     demands = [
-        _demand(partition, contents.get(partition.label, 0), f"{path_prefix}.disk.partitions[{index}].size")
+        _demand(
+            partition,
+            contents.get(partition.label, 0),
+            f"{path_prefix}.disk.partitions[{index}].size",
+            final=partition.label in final,
+        )
         for index, partition in enumerate(partitions)
     ]
     path = f"{path_prefix}.disk.size"
@@ -146,7 +166,16 @@ def plan(
         if available < sum(demand.least for demand in demands):
             raise _disk_too_small(disk_size, needed, demands, path)
         sizes = _fill(demands, available)
-    return _place(partitions, sizes, disk_size, architecture, identity)
+    layout = _place(partitions, sizes, disk_size, architecture, identity)
+    placed = tuple(_finished(planned, final) for planned in layout.partitions)
+    return replace(layout, partitions=placed)
+
+
+def _finished(planned: PlannedPartition, uuids: Mapping[str, UUID]) -> PlannedPartition:
+    """Give a partition whose content is final its own id, and say in the table that nothing writes to it."""
+    if planned.label not in uuids:
+        return planned
+    return replace(planned, uuid=uuids[planned.label], attributes=(ATTRIBUTE_READ_ONLY,))
 
 
 def exact_size(size: int) -> str:
@@ -183,9 +212,11 @@ class _Demand:
     """Whether it may get more than it asks for when it is the last."""
 
 
-def _demand(partition: Partition, content: int, path: str) -> _Demand:
+def _demand(partition: Partition, content: int, path: str, *, final: bool) -> _Demand:
     minimum = MINIMUM_FILESYSTEM[partition.filesystem]
     needed = round_up(max(content, minimum), ALIGNMENT)
+    if partition.size is None and final:
+        return _Demand(partition.label, needed, 0, takes_rest=False)
     if partition.size is None:
         headroom = round_up(max(content // HEADROOM_SHARE, MINIMUM_HEADROOM[partition.filesystem]), ALIGNMENT)
         return _Demand(partition.label, needed, headroom, takes_rest=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from image_composer.disk.gpt_types import ROOT_TYPES, SHARED_TYPES
+from image_composer.disk.gpt_types import ROOT_TYPES, ROOT_VERITY_TYPES, SHARED_TYPES
 from image_composer.inspect.magic import SNIFFED_SIZE, filesystem
 from image_composer.inspect.model import PartitionFound
 from image_composer.inspect.raw import RawImage, corrupted, not_an_image
@@ -20,6 +20,7 @@ _PROTECTIVE = "ee"
 
 _ROLES: Mapping[str, PartitionType] = {
     **{str(guid): PartitionType.ROOT for guid in ROOT_TYPES.values()},
+    **{str(guid): PartitionType.ROOT_VERITY for guid in ROOT_VERITY_TYPES.values()},
     **{str(guid): role for role, guid in SHARED_TYPES.items()},
 }
 

@@ -18,6 +18,7 @@ from image_composer.provider import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.root import accounts, operations
+from image_composer.root.immutable import early, immutable_operations
 from image_composer.root.initramfs import NAME as INITRD
 from image_composer.root.initramfs import make_initramfs
 from image_composer.root.install_deb import DebInstaller
@@ -25,7 +26,7 @@ from image_composer.root.install_rpm import RpmInstaller
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
-from image_composer.spec.image import ImageSpec, Partition
+from image_composer.spec.image import EtcChanges, ImageSpec, Mutability, Partition
 
 KERNEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
 """What `uname -r` prints; it becomes part of commands and of the UKI."""
@@ -75,10 +76,17 @@ class Assembler:
         self._customise()
         kernel_version = self._kernel_version()
         self.reporter.info(f"making the initramfs of kernel {kernel_version}")
-        make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version)
-        self.sandbox.act("apply", operations=final_operations())
+        wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
+        make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted)
+        last = immutable_operations(self.partitions, self._etc) if self._etc is not None else []
+        self.sandbox.act("apply", operations=[*final_operations(), *last])
         self._collect(kernel_version, boot_folder)
         return Assembled(kernel_version, self._seal())
+
+    @property
+    def _etc(self) -> EtcChanges | None:
+        """What becomes of changes to /etc when the root is immutable."""
+        return self.spec.immutable.etc if self.spec.mutability is Mutability.IMMUTABLE else None
 
     def _install(self) -> None:
         if self.manifest.family is Family.RPM:
@@ -88,24 +96,27 @@ class Assembler:
 
     def _customise(self) -> None:
         installed = {package.name for package in self.lock.packages}
-        mounts = [
-            Mount(filesystem_uuid(partition.filesystem, partition.label, self.identity), partition)
-            for partition in self.partitions
-            if partition.mount_point is not None
-        ]
+        mounts = self._mounts()
         hostname = self.spec.hostname or self.spec.name
         users = accounts.account_operations(
             self.spec.users, self._read(accounts.FILES), self.epoch, self.manifest.accounts.shadow_gid
         )
         wanted = [
             *default_files(self.manifest, installed),
-            *system_operations(hostname, mounts, self.partitions),
+            *system_operations(hostname, mounts, self.partitions, immutable=self._etc is not None),
             *users,
         ]
         self.sandbox.act("apply", operations=wanted)
         units = [unit.name for unit in self.manifest.units if unit.applies(installed)]
         if units:
             self.sandbox.run(["systemctl", "enable", *units], env={"SYSTEMD_OFFLINE": "1"})
+
+    def _mounts(self) -> list[Mount]:
+        return [
+            Mount(filesystem_uuid(partition.filesystem, partition.label, self.identity), partition)
+            for partition in self.partitions
+            if partition.mount_point is not None
+        ]
 
     def _read(self, paths: Iterable[str]) -> dict[str, str]:
         contents = self.sandbox.act("read", paths=list(paths))["contents"]

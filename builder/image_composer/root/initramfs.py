@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from image_composer.provider import InitramfsFacts
+from image_composer.root.immutable import CHECKERS, DRACUT_MODULE, DRIVERS, INITRD_TREE, Early, initrd_operations
 from image_composer.root.sandbox import EXCHANGE, Sandbox
 
 NAME = "initrd"
@@ -13,17 +14,30 @@ COMPRESSION = "zstd -3 -T0 -q"
 depend on the number of threads."""
 
 
-def make_initramfs(sandbox: Sandbox, facts: InitramfsFacts, kernel_version: str) -> None:
+def make_initramfs(sandbox: Sandbox, facts: InitramfsFacts, kernel_version: str, *, early: Early | None = None) -> None:
     """Run dracut; leaves the initramfs in the exchange folder.
 
     --no-hostonly: the machine that builds is not the one that boots. --reproducible: same input, same bytes.
+
+    Args:
+        sandbox: over the root.
+        facts: of the distribution.
+        kernel_version: as `uname -r` prints it.
+        early: what it has to do for a root that is never written to.
 
     Raises:
         ToolError: dracut failed.
     """
     argv = ["dracut", "--force", "--no-hostonly", "--reproducible", "--no-early-microcode", "--quiet"]
     argv += ["--kver", kernel_version, "--compress", COMPRESSION]
-    for option, words in (("add", facts.modules), ("omit", facts.omit_modules), ("add-drivers", facts.drivers)):
+    modules, drivers = [*facts.modules], [*facts.drivers]
+    if early is not None:
+        tree = f"{EXCHANGE}/{INITRD_TREE}"
+        sandbox.act("apply", system=True, exchange=True, operations=initrd_operations(tree, early))
+        argv += ["--include", tree, "/", "--install", " ".join(CHECKERS)]
+        modules.append(DRACUT_MODULE)
+        drivers += DRIVERS
+    for option, words in (("add", modules), ("omit", facts.omit_modules), ("add-drivers", drivers)):
         if words:
             argv += [f"--{option}", " ".join(words)]
     sandbox.run([*argv, f"{EXCHANGE}/{NAME}"])

@@ -146,6 +146,24 @@ def make_home(operation: dict[str, Any]) -> None:
         os.chown(path, operation["uid"], operation["gid"], follow_symlinks=False)
 
 
+def move_content(operation: dict[str, Any]) -> None:
+    """Move what a folder holds to another one, which gets its owner and mode.
+
+    Raises:
+        ValueError: one of them is not a folder.
+    """
+    source, target = Path(operation["path"]), Path(operation["target"])
+    for path in (source, target):
+        if os.path.realpath(path) != str(path) or (os.path.lexists(path) and not path.is_dir()):
+            raise ValueError(f"{path} is no folder, or below a link")
+        path.mkdir(parents=True, exist_ok=True)
+    status = source.stat()
+    os.chown(target, status.st_uid, status.st_gid)
+    target.chmod(status.st_mode & 0o7777)
+    for entry in source.iterdir():
+        entry.rename(target / entry.name)
+
+
 def read(request: dict[str, Any]) -> dict[str, Any]:
     """Give the content of files, base64, absent ones as null."""
     contents: dict[str, str | None] = {}
@@ -237,6 +255,7 @@ OPERATIONS: dict[str, Callable[[dict[str, Any]], None]] = {
     "remove": remove,
     "truncate": truncate,
     "home": make_home,
+    "move-content": move_content,
 }
 ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "send": inside_unpack.send,

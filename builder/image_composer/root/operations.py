@@ -42,6 +42,11 @@ def new_home(path: str, *, uid: int, gid: int) -> Operation:
     return {"kind": "home", "path": path, "uid": uid, "gid": gid}
 
 
+def move_content(path: str, target: str) -> Operation:
+    """Move what a folder holds to a new folder with the same owner and mode; both are made when missing."""
+    return {"kind": "move-content", "path": path, "target": target}
+
+
 def truncate(path: str) -> Operation:
     """Empty a file, if it is there, leaving owner and mode."""
     return {"kind": "truncate", "path": path}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from image_composer.root import operations
+from image_composer.root.immutable import mount_lines
 from image_composer.root.operations import Operation
 from image_composer.spec.image import Filesystem, Partition, PartitionType
 
@@ -20,6 +21,9 @@ LEFTOVERS = (
 )  # fmt: skip
 """What installing leaves behind and no two machines may share, or no two builds would have alike."""
 
+VERITY_DEVICE = "/dev/mapper/root"
+"""What systemd-veritysetup calls a root that it checks."""
+
 EMPTIED = ("/var/log/lastlog", "/var/log/faillog", "/var/log/btmp", "/var/log/wtmp")
 
 
@@ -33,18 +37,21 @@ class Mount:
     partition: Partition
 
 
-def system_operations(hostname: str, mounts: Sequence[Mount], partitions: Sequence[Partition]) -> list[Operation]:
+def system_operations(
+    hostname: str, mounts: Sequence[Mount], partitions: Sequence[Partition], *, immutable: bool = False
+) -> list[Operation]:
     """Say what to write for host name and mounts.
 
     Args:
         hostname: of the machine.
         mounts: partitions with a mount point.
         partitions: all of the disk, in order.
+        immutable: whether the root is never written to.
     """
     return [
         operations.write("/etc/hostname", f"{hostname}\n"),
         operations.write("/etc/hosts", hosts(hostname)),
-        operations.write("/etc/fstab", fstab(mounts)),
+        operations.write("/etc/fstab", fstab(mounts, immutable=immutable)),
         *growth_operations(partitions),
         *(
             operations.mount_point(mount.partition.mount_point or "/")
@@ -70,8 +77,13 @@ def hosts(hostname: str) -> str:
     return f"127.0.0.1 localhost\n127.0.1.1 {names}\n\n::1 localhost ip6-localhost ip6-loopback\n"
 
 
-def fstab(mounts: Sequence[Mount]) -> str:
-    """Give the text of /etc/fstab, parents before what is mounted below them."""
+def fstab(mounts: Sequence[Mount], *, immutable: bool = False) -> str:
+    """Give the text of /etc/fstab, parents before what is mounted below them.
+
+    Args:
+        mounts: partitions with a mount point.
+        immutable: whether the root is never written to: then it is what dm-verity makes of its partition.
+    """
     lines = ["# <device> <mount point> <type> <options> <dump> <pass>"]
     for mount in sorted(mounts, key=lambda mount: mount.partition.mount_point or ""):
         partition = mount.partition
@@ -80,7 +92,11 @@ def fstab(mounts: Sequence[Mount]) -> str:
             options += ",x-systemd.growfs"
         check = 1 if partition.mount_point == "/" else 2 if partition.filesystem is Filesystem.EXT4 else 0
         device = f"UUID={mount.uuid}"
+        if immutable and partition.mount_point == "/":
+            check, device = 0, VERITY_DEVICE
         lines.append(f"{device} {partition.mount_point} {partition.filesystem} {options} 0 {check}")
+    if immutable:
+        lines += mount_lines([mount.partition for mount in mounts])
     return "\n".join(lines) + "\n"
 
 
@@ -103,6 +119,7 @@ def growth_operations(partitions: Sequence[Partition]) -> list[Operation]:
 REPART_TYPES: Mapping[PartitionType, str] = {
     PartitionType.ESP: "esp",
     PartitionType.ROOT: "root",
+    PartitionType.ROOT_VERITY: "root-verity",
     PartitionType.HOME: "home",
     PartitionType.SRV: "srv",
     PartitionType.VAR: "var",

@@ -143,6 +143,9 @@ class PartitionType(StrEnum):
 
     ESP = "esp"
     ROOT = "root"
+    ROOT_VERITY = "root-verity"
+    """Hashes of an immutable root; the composer adds it."""
+
     HOME = "home"
     SRV = "srv"
     VAR = "var"
@@ -154,6 +157,14 @@ class Filesystem(StrEnum):
 
     EXT4 = "ext4"
     VFAT = "vfat"
+    SQUASHFS = "squashfs"
+    """Compressed and read-only: for the root of an immutable image."""
+
+    EROFS = "erofs"
+    """The same, quicker to read."""
+
+    VERITY = "verity"
+    """No file system, but the hashes of one; the composer adds it."""
 
 
 class Partition(SpecModel):
@@ -196,6 +207,23 @@ class Mutability(StrEnum):
 
     MUTABLE = "mutable"
     IMMUTABLE = "immutable"
+
+
+class EtcChanges(StrEnum):
+    """What becomes of changes to /etc of an immutable image."""
+
+    PERSISTENT = "persistent"
+    """They are kept in /var."""
+
+    VOLATILE = "volatile"
+    """They are gone at the next start, but for the machine's id and its SSH host keys."""
+
+
+class Immutable(SpecModel):
+    """How a root that can't be changed is made."""
+
+    etc: EtcChanges = EtcChanges.PERSISTENT
+    """What becomes of changes to /etc."""
 
 
 class OutputFormat(StrEnum):
@@ -267,7 +295,11 @@ class ImageSpec(SpecModel):
     """Size and layout of the disk."""
 
     mutability: Mutability = Mutability.MUTABLE
-    """Whether the running system can change its own files; only `mutable` can be built so far."""
+    """Whether the running system can change its own files. An immutable root is checked block by block (dm-verity);
+    /var, /home, /root and /srv are writable, and so is /etc, whose changes lie beside it."""
+
+    immutable: Immutable = Field(default_factory=Immutable)
+    """How the root of an immutable image is made."""
 
     outputs: list[Output] = Field(
         default_factory=lambda: [Output(format=OutputFormat.RAW)], min_length=1, max_length=16

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 
 from image_composer.errors import Problem
 from image_composer.spec.destination import Destination, S3Destination
-from image_composer.spec.image import Filesystem, ImageSpec, Mutability, PartitionType, Signed, Sudo
+from image_composer.spec.image import (
+    Filesystem,
+    ImageSpec,
+    Immutable,
+    Mutability,
+    Partition,
+    PartitionType,
+    Signed,
+    Sudo,
+)
 from image_composer.spec.imagebuild import BuildRequest
 from image_composer.spec.packages import parse_package_request
 from image_composer.spec.pod import Medium
@@ -21,6 +30,9 @@ if TYPE_CHECKING:
 
 Finding = tuple[str, str]
 """Path below the spec, and the sentence."""
+
+READ_ONLY = frozenset({Filesystem.SQUASHFS, Filesystem.EROFS})
+"""File systems that nothing can be written to."""
 
 NEVER_MOUNTED = frozenset({"dev", "etc", "proc", "run", "sys"})
 """Folders of the root that the running system mounts itself, or reads before it mounts anything."""
@@ -124,8 +136,8 @@ def _outputs(spec: ImageSpec) -> Iterator[Finding]:
 
 
 def _mutability(spec: ImageSpec) -> Iterator[Finding]:
-    if spec.mutability is Mutability.IMMUTABLE:
-        yield "mutability", "'immutable' is not supported yet; use 'mutable'"
+    if spec.mutability is Mutability.MUTABLE and spec.immutable != Immutable():
+        yield "immutable", "is without use: mutability is 'mutable'"
 
 
 def _partitions(spec: ImageSpec) -> Iterator[Finding]:
@@ -140,19 +152,35 @@ def _partitions(spec: ImageSpec) -> Iterator[Finding]:
         if count != 1:
             yield "disk.partitions", f"must hold {what} (type {kind}) exactly once, not {count} times"
     for number, partition in enumerate(partitions):
-        path = f"disk.partitions[{number}]"
-        is_vfat = partition.filesystem is Filesystem.VFAT
-        if (partition.type is PartitionType.ESP) != is_vfat:
-            yield f"{path}.filesystem", "must be vfat on the EFI system partition, and only there"
-        if (partition.type is PartitionType.ROOT) != (partition.mount_point == "/"):
-            yield f"{path}.mountPoint", "must be / on the root partition, and only there"
-        top = (partition.mount_point or "").split("/")[1:2]
-        if set(top) & NEVER_MOUNTED:
-            yield f"{path}.mountPoint", f"nothing can be mounted at or below /{top[0]}"
-        if partition.grow and number != len(partitions) - 1:
-            yield f"{path}.grow", "only the last partition can grow"
-        if partition.grow and is_vfat:
-            yield f"{path}.grow", "vfat can't grow"
+        yield from _partition(spec, partition, f"disk.partitions[{number}]", is_last=number == len(partitions) - 1)
+
+
+def _partition(spec: ImageSpec, partition: Partition, path: str, *, is_last: bool) -> Iterator[Finding]:
+    if partition.type is PartitionType.ROOT_VERITY or partition.filesystem is Filesystem.VERITY:
+        yield path, "holds the hashes of an immutable root, and is added by the composer itself"
+        return
+    yield from _read_only(spec, partition, path)
+    is_vfat = partition.filesystem is Filesystem.VFAT
+    if (partition.type is PartitionType.ESP) != is_vfat:
+        yield f"{path}.filesystem", "must be vfat on the EFI system partition, and only there"
+    if (partition.type is PartitionType.ROOT) != (partition.mount_point == "/"):
+        yield f"{path}.mountPoint", "must be / on the root partition, and only there"
+    top = (partition.mount_point or "").split("/")[1:2]
+    if set(top) & NEVER_MOUNTED:
+        yield f"{path}.mountPoint", f"nothing can be mounted at or below /{top[0]}"
+    if partition.grow and not is_last:
+        yield f"{path}.grow", "only the last partition can grow"
+    if partition.grow and is_vfat:
+        yield f"{path}.grow", "vfat can't grow"
+
+
+def _read_only(spec: ImageSpec, partition: Partition, path: str) -> Iterator[Finding]:
+    is_root = partition.type is PartitionType.ROOT
+    immutable = spec.mutability is Mutability.IMMUTABLE
+    if partition.filesystem in READ_ONLY and not (is_root and immutable):
+        yield f"{path}.filesystem", "is read-only: for the root of an immutable image, and nothing else"
+    if is_root and immutable and partition.grow:
+        yield f"{path}.grow", "can't be: the root of an immutable image never changes"
 
 
 def _unknown_mirrors(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
@@ -163,9 +191,14 @@ def _unknown_mirrors(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
 
 
 def _filesystems(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    immutable = spec.mutability is Mutability.IMMUTABLE
+    if immutable and not manifest.read_only_filesystems:
+        yield "mutability", f"{manifest.title} has no file system for an immutable root"
     for number, partition in enumerate(spec.disk.partitions):
-        if partition.filesystem not in manifest.filesystems:
-            known = ", ".join(manifest.filesystems)
+        is_immutable_root = immutable and partition.type is PartitionType.ROOT
+        known_here = [*manifest.read_only_filesystems] if is_immutable_root else [*manifest.filesystems]
+        if partition.filesystem not in known_here:
+            known = ", ".join(known_here)
             yield f"disk.partitions[{number}].filesystem", f"{manifest.title} can't mount it; known: {known}"
 
 
@@ -255,8 +288,8 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"repositories"}), _repositories),
     (frozenset({"users"}), _users),
     (frozenset({"outputs"}), _outputs),
-    (frozenset({"mutability"}), _mutability),
-    (frozenset({"disk"}), _partitions),
+    (frozenset({"mutability", "immutable"}), _mutability),
+    (frozenset({"disk", "mutability"}), _partitions),
 )
 """Every rule with the top-level fields it reads."""
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from image_composer.digest import bytes_sha256
 from image_composer.disk.identity import Identity
+from image_composer.disk.immutable import immutable_partitions
 from image_composer.provider import ArchitectureFacts, Manifest, Provider, find_manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.run import Runner
 from image_composer.settings import Settings
-from image_composer.spec.image import Partition
+from image_composer.spec.image import Mutability, Partition
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader
 from image_composer.workspace import NormalisedSpec, PublishPlace, Workspace
@@ -87,8 +88,9 @@ class Build:
 
     @property
     def partitions(self) -> list[Partition]:
-        """The disk's partitions: the user's, or the distribution's default."""
-        return list(self.spec.image.disk.partitions) or list(self.manifest.partitions)
+        """The disk's partitions: the user's, or the distribution's default, and what an immutable root adds."""
+        given = list(self.spec.image.disk.partitions) or list(self.manifest.partitions)
+        return immutable_partitions(given) if self.spec.image.mutability is Mutability.IMMUTABLE else given
 
     @cached_property
     def store(self) -> ContentStore:

@@ -19,6 +19,7 @@ from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.image import Architecture, Filesystem, PartitionType
 from image_composer.steps.assemble import sandbox
 from image_composer.steps.build import Build
+from image_composer.steps.verity_root import VerityRoot, make_verity_root
 from image_composer.workspace import AssembledRoot, FinishedImages, TreeSize
 
 REMOVABLE_LOADER = {Architecture.X86_64: "BOOTX64.EFI", Architecture.AARCH64: "BOOTAA64.EFI"}
@@ -39,7 +40,8 @@ def make_images(build: Build) -> None:
     assembled = workspace.read(workspace.assembled, AssembledRoot)
     workspace.parts.mkdir(exist_ok=True)
     workspace.images.mkdir(exist_ok=True)
-    command_line = kernel_command_line(build)
+    verity = make_verity_root(build, assembled)
+    command_line = kernel_command_line(build, verity)
     uki = workspace.boot / "uki.efi"
     write_uki(
         uki,
@@ -53,10 +55,10 @@ def make_images(build: Build) -> None:
         ),
     )
     files = esp_files(build, uki)
-    layout = plan_disk(build, assembled, files)
+    layout = plan_disk(build, assembled, files, verity)
     disk = workspace.images.with_name("disk.raw")  # where the outputs are, so that they can share its blocks
     tools: ToolRunner = build.runner
-    write_disk(layout, make_partitions(build, assembled, layout, files), disk, tools=tools)
+    write_disk(layout, make_partitions(build, assembled, layout, files, verity), disk, tools=tools)
     names = []
     for output in build.spec.image.outputs:
         name = output_name(build.spec.image, output)
@@ -68,11 +70,12 @@ def make_images(build: Build) -> None:
     build.reporter.conclude(f"{', '.join(names)}: a disk of {format_size(layout.size)}")
 
 
-def kernel_command_line(build: Build) -> str:
+def kernel_command_line(build: Build, verity: VerityRoot | None = None) -> str:
     """Give the command line: where the root is, the provider's arguments, the user's."""
     root = next(partition for partition in build.partitions if partition.type is PartitionType.ROOT)
     spec, profile = build.spec.image, build.manifest.profile(build.spec.image.profile)
-    own = [f"root=PARTUUID={build.identity.partition(root.label)}", *build.target[2].command_line]
+    place = verity.arguments() if verity else [f"root=PARTUUID={build.identity.partition(root.label)}"]
+    own = [*place, *build.target[2].command_line]
     return " ".join([*own, *(profile.command_line if profile else []), *spec.kernel.command_line])
 
 
@@ -90,7 +93,7 @@ def esp_files(build: Build, uki: Path) -> list[EspFile]:
     ]
 
 
-def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile]) -> DiskLayout:
+def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile], verity: VerityRoot | None) -> DiskLayout:
     """Give every partition its place."""
     contents = {
         label: ext4_size.size_needed(ext4_size.TreeUsage(tree.blocks, tree.inodes))
@@ -99,6 +102,8 @@ def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile]) -> D
     for partition in build.partitions:
         if partition.type is PartitionType.ESP:
             contents[partition.label] = fat_size_needed(files)
+    if verity is not None:
+        contents |= verity.sizes
     size = build.spec.image.disk.size
     return plan(
         build.partitions,
@@ -107,11 +112,16 @@ def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile]) -> D
         architecture=build.spec.image.target.architecture,
         identity=build.identity,
         path_prefix=build.spec.path,
+        uuids=verity.uuids if verity else None,
     )
 
 
 def make_partitions(
-    build: Build, assembled: AssembledRoot, layout: DiskLayout, files: list[EspFile]
+    build: Build,
+    assembled: AssembledRoot,
+    layout: DiskLayout,
+    files: list[EspFile],
+    verity: VerityRoot | None,
 ) -> dict[str, Path]:
     """Make the image of each partition, side by side."""
     box = sandbox(build, assembled.epoch)
@@ -120,6 +130,8 @@ def make_partitions(
     empty.mkdir(exist_ok=True)
 
     def make(planned: PlannedPartition) -> Path:
+        if verity is not None and planned.label in verity.images:
+            return verity.images[planned.label]
         image = build.workspace.parts / f"{planned.label}.img"
         if planned.partition.filesystem is Filesystem.VFAT:
             parameters = FatParameters(planned.size, planned.filesystem_uuid, planned.filesystem_label, assembled.epoch)

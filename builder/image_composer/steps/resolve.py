@@ -13,7 +13,7 @@ from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve
 from image_composer.repository.sources import DebSource, RepositorySource, RpmSource
 from image_composer.settings import KEYS_PREFIX, Settings, archive_variable
-from image_composer.spec.image import ImageSpec, Repository, Signed, Sudo
+from image_composer.spec.image import ImageSpec, Mutability, Repository, Signed, Sudo
 from image_composer.spec.packages import parse_package_request
 from image_composer.steps.build import Build
 
@@ -57,9 +57,8 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
     profile = manifest.profile(spec.profile)
     kernel = spec.kernel.package or (profile and profile.kernel_package) or facts.kernel_package
     features = [
-        name
-        for name in manifest.feature_packages.get("sudo", [])
-        if any(user.sudo is not Sudo.NONE for user in spec.users)
+        *(manifest.feature_packages.get("sudo", []) if any(user.sudo is not Sudo.NONE for user in spec.users) else ()),
+        *(manifest.feature_packages.get("immutable", []) if spec.mutability is Mutability.IMMUTABLE else ()),
     ]
     asked_for = {parse_package_request(text).name for text in spec.packages}
     chosen = _not_stood_in_for(profile.packages if profile else [], spec.exclude_packages, asked_for)

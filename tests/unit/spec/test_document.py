@@ -321,7 +321,7 @@ def test_every_problem_is_found_at_once() -> None:
         users=[{"name": "me", "uid": 1000}, {"name": "me", "sudo": "password"}],
         kernel={"commandLine": ["quiet", "root=/dev/sda"]},
         disk={"partitions": PARTITIONS[:1]},
-        mutability="immutable",
+        immutable={"etc": "volatile"},
         outputs=[{"format": "floppy"}],
     )
     error = refused(manifest(image, kind="Image"))
@@ -333,7 +333,7 @@ def test_every_problem_is_found_at_once() -> None:
         "spec.image.kernel.commandLine[1]",
         "spec.image.users",
         "spec.image.users[1].sudo",
-        "spec.image.mutability",
+        "spec.image.immutable",
         "spec.image.disk.partitions",
     ]
     assert error.exit_status == EXIT_USER

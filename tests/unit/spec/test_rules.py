@@ -33,6 +33,8 @@ def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
         {"users": [{"name": "a", "uid": 1000}, {"name": "b", "uid": 1001}, {"name": "c"}, {"name": "d"}]},
         {"outputs": [{"format": "raw"}, {"format": "raw", "compression": "zstd"}]},
         disk(ESP, {**ROOT, "grow": True}),
+        {"mutability": "immutable", "immutable": {"etc": "volatile"}},
+        {"mutability": "immutable", **disk(ESP, {**ROOT, "filesystem": "squashfs"})},
         disk(
             {**ESP, "mountPoint": None},
             ROOT,
@@ -87,7 +89,28 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
             ["users[0].sudo: asks for a password, but the user has none; give passwordHash or 'passwordless'"],
         ),
         ({"outputs": [{"format": "raw"}, {"format": "raw", "compression": "none"}]}, ["outputs[1]: is there twice"]),
-        ({"mutability": "immutable"}, ["mutability: 'immutable' is not supported yet; use 'mutable'"]),
+        ({"immutable": {"etc": "volatile"}}, ["immutable: is without use: mutability is 'mutable'"]),
+        (
+            {"mutability": "immutable", **disk(ESP, {**ROOT, "grow": True})},
+            ["disk.partitions[1].grow: can't be: the root of an immutable image never changes"],
+        ),
+        (
+            disk(ESP, {**ROOT, "filesystem": "erofs"}),
+            [
+                "disk.partitions[1].filesystem: is read-only: for the root of an immutable image, and nothing else",
+            ],
+        ),
+        (
+            {
+                "mutability": "immutable",
+                **disk(ESP, ROOT, {"label": "x", "type": "linux", "filesystem": "squashfs"}),
+            },
+            ["disk.partitions[2].filesystem: is read-only: for the root of an immutable image, and nothing else"],
+        ),
+        (
+            disk(ESP, ROOT, {"label": "x", "type": "root-verity", "filesystem": "verity"}),
+            ["disk.partitions[2]: holds the hashes of an immutable root, and is added by the composer itself"],
+        ),
         (disk(ROOT), ["disk.partitions: must hold an EFI system partition (type esp) exactly once, not 0 times"]),
         (disk(ESP), ["disk.partitions: must hold a root partition (type root) exactly once, not 0 times"]),
         (
@@ -126,9 +149,9 @@ def test_each_rule_names_what_breaks_it(fields: dict[str, Any], expected: list[s
 
 
 def test_rules_about_fields_that_are_wrong_themselves_are_left_out() -> None:
-    spec = image_spec(users=[{"name": "a"}, {"name": "a"}], mutability="immutable")
+    spec = image_spec(users=[{"name": "a"}, {"name": "a"}], immutable={"etc": "volatile"})
     found = spec_problems(spec, "spec.image", frozenset({"users"}))
-    assert [problem.path for problem in found] == ["spec.image.mutability"]
+    assert [problem.path for problem in found] == ["spec.image.immutable"]
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +205,18 @@ def test_rpm_targets_take_rpm_repositories_and_profiles_that_they_have(
     profiles = {name: Profile(title=name) for name in ("minimal", "edge")}
     rpm = debian.model_copy(update={"family": Family.RPM, "title": "Rpm Linux", "profiles": profiles})
     assert [str(problem) for problem in target_problems(image_spec(**fields), rpm, "")] == expected
+
+
+def test_an_immutable_root_has_a_file_system_that_the_kernel_can_mount(debian: Manifest) -> None:
+    poor = debian.model_copy(update={"read_only_filesystems": {"squashfs": ["xz"]}, "title": "Poor Linux"})
+    spec = image_spec(mutability="immutable", **disk(ESP, {**ROOT, "filesystem": "erofs"}))
+    assert [str(problem) for problem in target_problems(spec, poor, "")] == [
+        "disk.partitions[1].filesystem: Poor Linux can't mount it; known: squashfs"
+    ]
+    none = debian.model_copy(update={"read_only_filesystems": {}, "title": "Poor Linux"})
+    assert [str(problem) for problem in target_problems(image_spec(mutability="immutable"), none, "")] == [
+        "mutability: Poor Linux has no file system for an immutable root"
+    ]
 
 
 def test_file_systems_that_the_target_does_not_know_are_named(debian: Manifest) -> None:
