@@ -95,18 +95,20 @@ class RpmInstaller:
                 done = self.sandbox.lend(transaction(paths, self.facts), env=ENVIRONMENT, stdout=write)
             finally:
                 os.close(write)
-            watching.result()
+            last = watching.result()
         said = done.stderr.decode(errors="replace")
         if done.returncode != 0:
-            raise package_failure(said, done)
+            raise package_failure(said, done, last)
         for warning in script_warnings(said):
             self.reporter.warning(warning)
 
-    def _watch(self, told: Iterator[str]) -> None:
-        total = len(self.lock.packages)
+    def _watch(self, told: Iterator[str]) -> str:
+        """Report progress, and give the name of the package that rpm came to last."""
+        total, name = len(self.lock.packages), ""
         for number, line in enumerate(told):
             name = line.strip().rsplit("-", 2)[0]
             self.reporter.progress(f"installing {name}", min(number, total), total, "packages")
+        return name
 
 
 def transaction(paths: Sequence[str], facts: RpmFacts) -> list[str]:
@@ -172,14 +174,23 @@ def script_warnings(said: str) -> Iterator[str]:
             yield f"the script {script} of {package} failed: {reason}"
 
 
-def package_failure(said: str, done: Completed) -> AssemblyError | ToolError:
-    """Explain rpm's failure by the packages it names."""
+def package_failure(said: str, done: Completed, last: str = "") -> AssemblyError | ToolError:
+    """Explain rpm's failure by the packages it names.
+
+    Args:
+        said: what it wrote to standard error.
+        done: how it ended.
+        last: the package that it came to last; all there is to tell when it was killed.
+    """
     lines = [line for line in said.strip().splitlines() if not DEBIAN_NOTE.match(line)]
     tail = "\n".join(lines[-SHOWN_LINES:])
     if is_disk_full(said) or "needs more space" in said:
         return ToolError("TOOL_DISK_FULL", f"the disk is full while installing packages\n{tail}", hint=FULL_HINT)
-    what = _what_failed(said) or f"rpm failed with status {done.returncode}"
-    return AssemblyError("ASSEMBLE_PACKAGE_FAILED", f"{what}\n{tail}", hint="rpm or the package's own script said why")
+    coming_to = f" when it had come to {last}" if last else ""
+    what = _what_failed(said) or f"rpm failed with status {done.returncode}{coming_to}"
+    return AssemblyError(
+        "ASSEMBLE_PACKAGE_FAILED", f"{what}\n{tail}".rstrip(), hint="rpm or the package's own script said why"
+    )
 
 
 def _what_failed(said: str) -> str:
