@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,7 +45,10 @@ that was done, which two builds must have alike."""
 MODES: Mapping[str, int] = {"/proc": 0o555, "/sys": 0o555, "/dev": 0o755, "/run": 0o755, "/tmp": 0o1777}  # noqa: S108
 """What is mounted over while packages are installed, and the modes that these folders have below."""
 
-SCRIPT = re.compile(r"^(warning|error): (%\S+)\((\S+?)\) scriptlet failed, (.*)$", re.MULTILINE)
+SCRIPT = re.compile(r"^(warning|error): (%\S+)\((\S+?)\) scriptlet failed, (.*)$")
+RPMS_OWN = re.compile(r"(warning|error): |\s*rpm: ")
+"""What rpm itself says; the rest of standard error is its scripts'."""
+
 DEBIAN_NOTE = re.compile(r"\s*rpm: (RPM should not be used directly|However assuming you know)")
 """What Debian's rpm says whenever it installs something."""
 
@@ -95,20 +99,29 @@ class RpmInstaller:
                 done = self.sandbox.lend(transaction(paths, self.facts), env=ENVIRONMENT, stdout=write)
             finally:
                 os.close(write)
-            last = watching.result()
+            last, words = watching.result()
         said = done.stderr.decode(errors="replace")
         if done.returncode != 0:
-            raise package_failure(said, done, last)
+            raise package_failure("\n".join([*words, said]), done, last)
         for warning in script_warnings(said):
             self.reporter.warning(warning)
 
-    def _watch(self, told: Iterator[str]) -> str:
-        """Report progress, and give the name of the package that rpm came to last."""
-        total, name = len(self.lock.packages), ""
-        for number, line in enumerate(told):
+    def _watch(self, told: Iterable[str]) -> tuple[str, Sequence[str]]:
+        """Report progress while rpm tells it; scripts write there too.
+
+        Returns:
+            The package that rpm came to last, and the last lines of scripts: rpm goes on after a failure.
+        """
+        names = {package.name for package in self.lock.packages}
+        last, words, number = "", deque[str](maxlen=SHOWN_LINES), 0
+        for line in told:
             name = line.strip().rsplit("-", 2)[0]
-            self.reporter.progress(f"installing {name}", min(number, total), total, "packages")
-        return name
+            if name not in names:
+                words.append(line.rstrip())
+                continue
+            self.reporter.progress(f"installing {name}", min(number, len(names)), len(names), "packages")
+            last, number = name, number + 1
+        return last, words
 
 
 def transaction(paths: Sequence[str], facts: RpmFacts) -> list[str]:
@@ -169,9 +182,12 @@ def final_operations(installed: Collection[str], facts: RpmFacts) -> list[Operat
 
 def script_warnings(said: str) -> Iterator[str]:
     """Give a sentence for each script that failed without rpm giving up, as it does for those after unpacking."""
-    for kind, script, package, reason in SCRIPT.findall(said):
-        if kind == "warning":
-            yield f"the script {script} of {package} failed: {reason}"
+    last = ""
+    for line in said.splitlines():
+        found = SCRIPT.match(line)
+        if found and found[1] == "warning":
+            yield f"the script {found[2]} of {found[3]} failed: {found[4]}" + (f"; said last: {last}" if last else "")
+        last = "" if RPMS_OWN.match(line) else line.strip() or last
 
 
 def package_failure(said: str, done: Completed, last: str = "") -> AssemblyError | ToolError:
