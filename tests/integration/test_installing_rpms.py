@@ -62,12 +62,17 @@ LIMPING = Rpm("limping", scripts={"post": "echo it hurts >&2\nexit 3"}, tags={"R
 BROKEN = Rpm(
     "broken", scripts={"pre": "echo it is dark\necho no room >&2\nexit 4"}, tags={"Requires(pre)": "tiny-system"}
 )
+OWNERLESS = Rpm(
+    "ownerless",
+    files={"usr/bin/stray": "#!/bin/sh\n", "usr/bin/stray-too": "#!/bin/sh\n"},
+    attributes={f"usr/bin/{name}": "%attr(4755, nobody-knows, root)" for name in ("stray", "stray-too")},
+)
 ONE, ALIKE, TWO = (
     Rpm(name, files={"usr/share/both": content})
     for name, content in (("one-side", "one\n"), ("alike", "one\n"), ("two-side", "two\n"))
 )
 
-PACKAGES = ("kept", "makes-initramfs", "limping", "one-side", "alike")
+PACKAGES = ("kept", "makes-initramfs", "limping", "ownerless", "one-side", "alike")
 """What can be installed together."""
 
 LENT = r"""
@@ -161,7 +166,20 @@ def world(tmp_path_factory: pytest.TempPathFactory, cache: Path, keychain: Keych
         place = tmp_path_factory.mktemp("rpm-distribution")
         environment = write_distribution(place, OwnRpmRepository(url, [key]), facts=facts)
         found = World(mirror, key, Composer(cache, environment))
-        found.add(tiny_system(), TINY_BOOT, DRACUT, KEPT, MAKES_INITRAMFS, LIMPING, KILLS_RPM, BROKEN, ONE, TWO, ALIKE)
+        found.add(
+            tiny_system(),
+            TINY_BOOT,
+            DRACUT,
+            KEPT,
+            MAKES_INITRAMFS,
+            LIMPING,
+            KILLS_RPM,
+            BROKEN,
+            OWNERLESS,
+            ONE,
+            TWO,
+            ALIKE,
+        )
         yield found
 
 
@@ -298,8 +316,18 @@ def test_dracut_made_an_initramfs_once_whoever_called_it(built: Built) -> None:
 
 
 def test_a_script_that_fails_after_unpacking_is_a_warning(built: Built) -> None:
-    [warning] = re.findall(r"warning: .*", built.outcomes["assemble"].said)
-    assert warning == "warning: the script %post of limping-1.0-1.noarch failed: exit status 3; said last: it hurts"
+    said = "warning: the script %post of limping-1.0-1.noarch failed: exit status 3; said last: it hurts"
+    assert warnings(built)[0] == said
+
+
+def test_files_of_a_user_that_is_missing_are_roots_without_its_rights_and_that_is_said(built: Built) -> None:
+    said = "warning: files of the user nobody-knows belong to root: no package had brought that user before them"
+    assert warnings(built)[1:] == [said]
+    assert re.search(r"Mode: +0755 ", built.debugfs("stat", "/usr/bin/stray"))
+
+
+def warnings(built: Built) -> list[str]:
+    return re.findall(r"warning: .*", built.outcomes["assemble"].said)
 
 
 def test_a_script_that_fails_before_unpacking_ends_the_build(world: World, tmp_path: Path) -> None:

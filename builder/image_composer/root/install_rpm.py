@@ -49,6 +49,7 @@ SCRIPT = re.compile(r"^(warning|error): (%\S+)\((\S+?)\) scriptlet failed, (.*)$
 RPMS_OWN = re.compile(r"(warning|error): |\s*rpm: ")
 """What rpm itself says; the rest of standard error is its scripts'."""
 
+OWNERLESS = re.compile(r"^warning: (user|group) (\S+) does not exist - using (\S+)$", re.MULTILINE)
 DEBIAN_NOTE = re.compile(r"\s*rpm: (RPM should not be used directly|However assuming you know)")
 """What Debian's rpm says whenever it installs something."""
 
@@ -103,7 +104,7 @@ class RpmInstaller:
         said = done.stderr.decode(errors="replace")
         if done.returncode != 0:
             raise package_failure("\n".join([*words, said]), done, last)
-        for warning in script_warnings(said):
+        for warning in (*script_warnings(said), *owner_warnings(said)):
             self.reporter.warning(warning)
 
     def _watch(self, told: Iterable[str]) -> tuple[str, Sequence[str]]:
@@ -188,6 +189,12 @@ def script_warnings(said: str) -> Iterator[str]:
         if found and found[1] == "warning":
             yield f"the script {found[2]} of {found[3]} failed: {found[4]}" + (f"; said last: {last}" if last else "")
         last = "" if RPMS_OWN.match(line) else line.strip() or last
+
+
+def owner_warnings(said: str) -> Iterator[str]:
+    """Give a sentence for each user and group that files should belong to and that there was not when they came."""
+    for kind, name, instead in dict.fromkeys(OWNERLESS.findall(said)):
+        yield f"files of the {kind} {name} belong to {instead}: no package had brought that {kind} before them"
 
 
 def package_failure(said: str, done: Completed, last: str = "") -> AssemblyError | ToolError:
