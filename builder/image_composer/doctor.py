@@ -84,6 +84,8 @@ REQUIREMENTS = (
     Requirement("mkfs.vfat", Need.BUILD, "makes the EFI system partition", _everywhere("dosfstools")),
     Requirement("newuidmap", Need.BUILD, "maps user ids into the sandbox",
                 Packages("uidmap", "shadow-utils", "shadow-utils"), rootless=True),
+    Requirement("qemu-img", Need.BUILD, "converts images into other formats",
+                Packages("qemu-utils", "qemu-img", "qemu-img")),
     Requirement("rpm", Need.BUILD, "installs rpm packages", _everywhere("rpm")),
     Requirement("sfdisk", Need.BUILD, "writes partition tables", Packages("fdisk", "util-linux", "util-linux")),
     Requirement("tar", Need.BUILD, "unpacks packages with their owners", _everywhere("tar")),
