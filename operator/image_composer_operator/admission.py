@@ -5,6 +5,7 @@ A user learns from `kubectl apply` what `image-composer validate` would have sai
 
 - two versions of one package: CEL has no way to compare a thousand names with each other at the price it may cost;
 - whether an SSH key's or a certificate's content is whole;
+- whether a disk's size, a text with a unit, is more than a format can hold;
 - what a distribution can do.
 
 An expression may cost a million units when it is evaluated, and ten million by the API server's estimate, which takes
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 
 from image_composer.spec.credentials import KEY_FIELDS
 from image_composer.spec.packages import NAME, VERSION
-from image_composer.spec.rules import NEVER_MOUNTED
+from image_composer.spec.rules import COMPRESSED_INSIDE, NEVER_MOUNTED
 from image_composer_operator.status import Reason
 from image_composer_operator.structural import Refinement, Rule, quoted
 
@@ -250,6 +251,15 @@ SPEC: Mapping[str, Refinement] = {
     ),
     "ImageSpec.outputs": Refinement(
         rules=[Rule("self.all(item, self.exists_one(other, other == item))", "an output is there twice")]
+    ),
+    "Output": Refinement(
+        rules=[
+            Rule(
+                rule=f"!(self.format in {sorted(map(str, COMPRESSED_INSIDE))}) || self.compression == 'none'",
+                message=f"must be 'none': {' and '.join(sorted(COMPRESSED_INSIDE))} are compressed inside already",
+                field_path=".compression",
+            )
+        ]
     ),
     "S3Destination": Refinement(
         rules=[

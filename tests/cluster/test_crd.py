@@ -219,6 +219,12 @@ REFUSALS: dict[str, Refusal] = {
         "outputs[1]: is there twice",
         outputs=[{"format": "raw"}, {"format": "raw", "compression": "none"}],
     ),
+    "packed-twice": image(
+        "outputs[0].compression: Invalid value: \"object\": must be 'none': qcow2 and vmdk are compressed inside "
+        "already",
+        "outputs[0].compression: must be 'none': qcow2 is compressed inside already",
+        outputs=[{"format": "qcow2", "compression": "zstd"}],
+    ),
     "no-esp": disk(
         'partitions: Invalid value: "array": must hold an EFI system partition (type esp) exactly once',
         ROOT,
@@ -336,8 +342,9 @@ REFUSALS: dict[str, Refusal] = {
         uid=1,
     ),
     "no-format": image(
-        'outputs[0].format: Unsupported value: "iso": supported values: "raw"',
-        "outputs[0].format: must be 'raw', not 'iso'",
+        'outputs[0].format: Unsupported value: "iso": supported values: '
+        '"raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk"',
+        "outputs[0].format: must be 'raw', 'qcow2', 'vhd', 'vhd-dynamic', 'vhdx' or 'vmdk', not 'iso'",
         outputs=[{"format": "iso"}],
     ),
     "no-outputs": image(
@@ -544,6 +551,9 @@ def test_the_composer_refuses_the_same(name: str) -> None:
 
 
 LEFT_TO_THE_COMPOSER: dict[str, Refusal] = {
+    "large-vhd": image(
+        "disk.size: is more than the 2.0 TiB that a vhd can hold", disk={"size": "3TiB"}, outputs=[{"format": "vhd"}]
+    ),
     "two-versions": image(
         "packages[1]: curl is asked for twice, with different versions", packages=["curl=1", "curl=2"]
     ),

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.network, pytest.mark.build, pytest.mark.timeout(1200)]
 
 CHECKOUT = Path(__file__).parents[2]
 MIB = 1 << 20
-LARGEST = {"builder": 200 * MIB, "operator": 150 * MIB}
+LARGEST = {"builder": 320 * MIB, "operator": 150 * MIB}
 """Bytes that an image may unpack to: what a node has to fetch before its first build."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from support.distribution import OwnRpmRepository, document, write_distribution
 from support.openpgp import MADE, Key, Keychain
 from support.rpmbuild import Rpm, make_rpm
 from support.rpmrepo import PUBLISHED
-from support.tinyrpms import RpmMirror
+from support.tinyrpms import ARCHITECTURE, RpmMirror
 
 TOOL = Rpm("tool", "2.0", files={"usr/bin/tool": "#!/bin/sh\n"})
 OLD_TOOL = replace(TOOL, version="1.0")
@@ -62,11 +63,11 @@ class Scene:
         known = write_distribution(place, repository, facts=facts)
         return Composer(self.folder / "cache", {**known, **self.settings})
 
-    def refused(self, code: str, *said: str, status: int = 1) -> Outcome:
-        """Build, which must fail, say so in a few lines and leave nothing."""
+    def refused(self, code: str, *said: str, status: int = 1, **changes: Any) -> Outcome:
+        """Build, perhaps with more in the document; it must fail, say so in a few lines and leave nothing."""
         place = self.folder / "place"
         place.mkdir()
-        composer, file = self.composer(), write_document(place, document(packages=["tool"]))
+        composer, file = self.composer(), write_document(place, document(packages=["tool"], **changes))
         with nothing_left(composer, place):
             outcome = composer.run("build", "-f", file, "-o", place / "out")
         assert (outcome.status, outcome.code) == (status, code), outcome.said
@@ -164,6 +165,25 @@ def test_any_key_of_the_set_may_sign_a_package_or_the_metadata(scene: Scene, key
     assert "tool" in both.fetched()
     scene.mirror.sign(second_key)
     assert "tool" in both.fetched()
+
+
+def test_what_was_found_good_by_one_key_is_not_by_another(scene: Scene, key: Key, other_key: Key) -> None:
+    scene.add(TOOL, key)
+    scene.publish(key)
+    trusting = replace(scene, signed=Signed.PACKAGES)
+    trusting.fetched()
+    replace(trusting, keys=(other_key,)).refused("REPO_KEY_UNKNOWN", IN_TESTING, key.fingerprint)
+
+
+def test_a_key_counts_for_its_own_repository_alone(scene: Scene, key: Key, other_key: Key) -> None:
+    scene.publish(key)
+    extra = RpmMirror(scene.mirror.folder / "extra", scene.mirror.keychain)
+    extra.add(scene.made[TOOL.file_name], key)
+    extra.index(other_key)
+    repository = {"id": "extra", "url": f"{scene.url}/extra/{ARCHITECTURE}", "key": other_key.public.decode()}
+    scene.refused(
+        "REPO_KEY_UNKNOWN", "repository extra", "package tool 2.0-1", key.fingerprint, repositories=[repository]
+    )
 
 
 def test_a_package_that_was_swapped_under_its_digest_is_refused(scene: Scene, key: Key) -> None:

@@ -1,41 +1,39 @@
-"""What a format is, and which function writes which."""
+"""What a format is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from image_composer.disk.identity import Identity
 from image_composer.disk.tools import ToolRunner
-from image_composer.formats.raw import write_raw
-from image_composer.spec.image import Output, OutputFormat
 
 
-class OutputWriter(Protocol):
-    """Writes a disk in one format. Equal disks give equal files."""
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What formats with ids and times of their own are marked with."""
 
-    def __call__(self, raw: Path, destination: Path, output: Output, *, tools: ToolRunner) -> Path:
-        """Write one output.
+    identity: Identity
+    """Of the image."""
+
+    epoch: int
+    """Time of the image in seconds since 1970."""
+
+
+class FormatWriter(Protocol):
+    """Writes a disk in one format, uncompressed. Equal disks with equal stamps give equal files."""
+
+    def __call__(self, raw: Path, destination: Path, stamp: Stamp, *, tools: ToolRunner) -> None:
+        """Write the disk.
 
         Args:
             raw: the raw disk; stays as it is.
-            destination: file to make, replaced if there.
-            output: format and compression.
+            destination: file to make, which isn't there. Its name is the one that users see: some formats hold it.
+            stamp: where ids and times come from.
             tools: runs the programs.
-
-        Returns:
-            The file written.
 
         Raises:
             DiskError: it can't be written.
             ToolError: a program is missing or failed.
         """
-
-
-WRITERS: Mapping[OutputFormat, OutputWriter] = {OutputFormat.RAW: write_raw}
-"""The writer of each format."""
-
-
-def write_output(raw: Path, destination: Path, output: Output, *, tools: ToolRunner) -> Path:
-    """Write one output; see `OutputWriter`."""
-    return WRITERS[output.format](raw, destination, output, tools=tools)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from image_composer.errors import ToolError
 from image_composer.evidence.deb822 import paragraphs
 from image_composer.inspect.esp import list_files, read_uki
 from image_composer.inspect.ext4 import Ext4
-from image_composer.inspect.magic import SNIFFED_SIZE, container
 from image_composer.inspect.model import ImageReport, PackageFound, PartitionFound, UkiFound
-from image_composer.inspect.raw import RawImage, corrupted, not_an_image, open_raw
+from image_composer.inspect.opened import OpenedImage, open_image
+from image_composer.inspect.raw import RawImage, corrupted
 from image_composer.inspect.rpmdb import DATABASES, rpm_packages
 from image_composer.inspect.table import read_table
 from image_composer.run import Runner
@@ -24,23 +21,15 @@ from image_composer.spec.image import PartitionType
 def inspect_image(path: Path, runner: Runner) -> ImageReport:
     """Say what an image holds.
 
-    A zstd-compressed one is decompressed to a temporary file first, which takes only what is in it.
-
     Args:
-        path: a raw disk image, or one compressed with zstd.
+        path: an image in any of the formats and compressions that a build delivers.
         runner: runs the tools that read file systems.
 
     Raises:
         InspectError: INSPECT_UNREADABLE, INSPECT_NOT_AN_IMAGE or INSPECT_CORRUPTED.
         ToolError: TOOL_MISSING or TOOL_DISK_FULL.
     """
-    with open_raw(path, runner) as given:
-        kind = container(given.read(0, SNIFFED_SIZE))
-        if kind is None:
-            return _report(path, given)
-        if kind != "zstd":
-            raise not_an_image(path, f"it looks like {kind}")
-    with _decompressed(path, runner) as plain, open_raw(plain, runner) as image:
+    with open_image(path, runner) as image:
         return _report(path, image)
 
 
@@ -72,13 +61,16 @@ def os_release(text: str) -> dict[str, str]:
     return fields
 
 
-def _report(path: Path, image: RawImage) -> ImageReport:
+def _report(path: Path, given: OpenedImage) -> ImageReport:
+    image = given.disk
     table, disk_id, partitions = read_table(image)
     root = _find_root(image, partitions)
     boot_files, ukis = _boot(image, partitions)
     modules = root.names("/usr/lib/modules") if root else []
     return ImageReport(
         file=str(path),
+        format=given.format,
+        compression=given.compression,
         size=image.size,
         partition_table=table,
         disk_id=disk_id,
@@ -145,22 +137,3 @@ def _text(filesystem: Ext4 | None, path: str) -> str:
 
 def _says_something(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
-
-
-@contextmanager
-def _decompressed(path: Path, runner: Runner) -> Iterator[Path]:
-    """Give the image that a zstd file holds.
-
-    Raises:
-        InspectError: INSPECT_CORRUPTED.
-        ToolError: TOOL_MISSING or TOOL_DISK_FULL.
-    """
-    with tempfile.TemporaryDirectory(prefix="inspect-") as folder:
-        plain = Path(folder) / "image.raw"
-        try:
-            runner.run(["zstd", "-d", "-q", "--sparse", "-o", plain, "--", path.absolute()])
-        except ToolError as error:
-            if error.code == "TOOL_FAILED":
-                raise corrupted(path, "it can't be decompressed") from error
-            raise
-        yield plain

@@ -8,9 +8,9 @@ SNIFFED_SIZE = 68 * 1024
 _CONTAINERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"QFI\xfb", "qcow2"),
     (0, b"vhdxfile", "vhdx"),
-    (0, b"conectix", "vhd"),
+    (0, b"conectix", "vhd-dynamic"),
     (0, b"KDMV", "vmdk"),
-    (0, b"# Disk DescriptorFile", "vmdk"),
+    (0, b"# Disk DescriptorFile", "the description of a vmdk in other files"),
     (0x40, b"\x7f\x10\xda\xbe", "vdi"),
     (0x8001, b"CD001", "iso"),
     (0, b"\x28\xb5\x2f\xfd", "zstd"),

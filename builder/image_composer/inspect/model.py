@@ -52,6 +52,12 @@ class ImageReport(SpecModel):
 
     report_version: Literal[1] = 1
     file: str
+    format: str = "raw"
+    """Form in which it was given, as the spec writes it."""
+
+    compression: str = "none"
+    """How the file is compressed."""
+
     size: int
     """Bytes of the disk."""
 

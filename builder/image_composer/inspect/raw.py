@@ -85,8 +85,8 @@ def not_an_image(path: Path, reason: str) -> InspectError:
     """Say that a file is no raw disk image."""
     return InspectError(
         "INSPECT_NOT_AN_IMAGE",
-        f"{path} is not a raw disk image: {reason}",
-        hint="give a .raw file that 'image-composer build' made, or its .raw.zst",
+        f"{path} is not a disk image that can be read: {reason}",
+        hint="give a raw, qcow2, VHD, VHDX or VMDK disk as 'image-composer build' makes them, plain or compressed",
     )
 
 

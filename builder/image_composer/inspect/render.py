@@ -14,7 +14,9 @@ def render_text(report: ImageReport) -> str:
 
 
 def _lines(report: ImageReport) -> Iterator[str]:
-    yield f"{report.file}: {format_size(report.size)}, partition table {report.partition_table}, {report.disk_id}"
+    packed = "" if report.compression == "none" else f" in {report.compression}"
+    size = format_size(report.size)
+    yield f"{report.file}: {report.format}{packed}, {size}, partition table {report.partition_table}, {report.disk_id}"
     yield ""
     yield from _table(
         ("#", "label", "role", "file system", "start", "size", "uuid"),

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,7 +45,11 @@ that was done, which two builds must have alike."""
 MODES: Mapping[str, int] = {"/proc": 0o555, "/sys": 0o555, "/dev": 0o755, "/run": 0o755, "/tmp": 0o1777}  # noqa: S108
 """What is mounted over while packages are installed, and the modes that these folders have below."""
 
-SCRIPT = re.compile(r"^(warning|error): (%\S+)\((\S+?)\) scriptlet failed, (.*)$", re.MULTILINE)
+SCRIPT = re.compile(r"^(warning|error): (%\S+)\((\S+?)\) scriptlet failed, (.*)$")
+RPMS_OWN = re.compile(r"(warning|error): |\s*rpm: ")
+"""What rpm itself says; the rest of standard error is its scripts'."""
+
+OWNERLESS = re.compile(r"^warning: (user|group) (\S+) does not exist - using (\S+)$", re.MULTILINE)
 DEBIAN_NOTE = re.compile(r"\s*rpm: (RPM should not be used directly|However assuming you know)")
 """What Debian's rpm says whenever it installs something."""
 
@@ -95,18 +100,29 @@ class RpmInstaller:
                 done = self.sandbox.lend(transaction(paths, self.facts), env=ENVIRONMENT, stdout=write)
             finally:
                 os.close(write)
-            watching.result()
+            last, words = watching.result()
         said = done.stderr.decode(errors="replace")
         if done.returncode != 0:
-            raise package_failure(said, done)
-        for warning in script_warnings(said):
+            raise package_failure("\n".join([*words, said]), done, last)
+        for warning in (*script_warnings(said), *owner_warnings(said)):
             self.reporter.warning(warning)
 
-    def _watch(self, told: Iterator[str]) -> None:
-        total = len(self.lock.packages)
-        for number, line in enumerate(told):
+    def _watch(self, told: Iterable[str]) -> tuple[str, Sequence[str]]:
+        """Report progress while rpm tells it; scripts write there too.
+
+        Returns:
+            The package that rpm came to last, and the last lines of scripts: rpm goes on after a failure.
+        """
+        names = {package.name for package in self.lock.packages}
+        last, words, number = "", deque[str](maxlen=SHOWN_LINES), 0
+        for line in told:
             name = line.strip().rsplit("-", 2)[0]
-            self.reporter.progress(f"installing {name}", min(number, total), total, "packages")
+            if name not in names:
+                words.append(line.rstrip())
+                continue
+            self.reporter.progress(f"installing {name}", min(number, len(names)), len(names), "packages")
+            last, number = name, number + 1
+        return last, words
 
 
 def transaction(paths: Sequence[str], facts: RpmFacts) -> list[str]:
@@ -167,19 +183,37 @@ def final_operations(installed: Collection[str], facts: RpmFacts) -> list[Operat
 
 def script_warnings(said: str) -> Iterator[str]:
     """Give a sentence for each script that failed without rpm giving up, as it does for those after unpacking."""
-    for kind, script, package, reason in SCRIPT.findall(said):
-        if kind == "warning":
-            yield f"the script {script} of {package} failed: {reason}"
+    last = ""
+    for line in said.splitlines():
+        found = SCRIPT.match(line)
+        if found and found[1] == "warning":
+            yield f"the script {found[2]} of {found[3]} failed: {found[4]}" + (f"; said last: {last}" if last else "")
+        last = "" if RPMS_OWN.match(line) else line.strip() or last
 
 
-def package_failure(said: str, done: Completed) -> AssemblyError | ToolError:
-    """Explain rpm's failure by the packages it names."""
+def owner_warnings(said: str) -> Iterator[str]:
+    """Give a sentence for each user and group that files should belong to and that there was not when they came."""
+    for kind, name, instead in dict.fromkeys(OWNERLESS.findall(said)):
+        yield f"files of the {kind} {name} belong to {instead}: no package had brought that {kind} before them"
+
+
+def package_failure(said: str, done: Completed, last: str = "") -> AssemblyError | ToolError:
+    """Explain rpm's failure by the packages it names.
+
+    Args:
+        said: what it wrote to standard error.
+        done: how it ended.
+        last: the package that it came to last; all there is to tell when it was killed.
+    """
     lines = [line for line in said.strip().splitlines() if not DEBIAN_NOTE.match(line)]
     tail = "\n".join(lines[-SHOWN_LINES:])
     if is_disk_full(said) or "needs more space" in said:
         return ToolError("TOOL_DISK_FULL", f"the disk is full while installing packages\n{tail}", hint=FULL_HINT)
-    what = _what_failed(said) or f"rpm failed with status {done.returncode}"
-    return AssemblyError("ASSEMBLE_PACKAGE_FAILED", f"{what}\n{tail}", hint="rpm or the package's own script said why")
+    coming_to = f" when it had come to {last}" if last else ""
+    what = _what_failed(said) or f"rpm failed with status {done.returncode}{coming_to}"
+    return AssemblyError(
+        "ASSEMBLE_PACKAGE_FAILED", f"{what}\n{tail}".rstrip(), hint="rpm or the package's own script said why"
+    )
 
 
 def _what_failed(said: str) -> str:

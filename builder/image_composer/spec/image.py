@@ -227,9 +227,19 @@ class Immutable(SpecModel):
 
 
 class OutputFormat(StrEnum):
-    """A form in which the image is delivered."""
+    """A form in which the image is delivered. docs/formats.md says what each is for."""
 
     RAW = "raw"
+    QCOW2 = "qcow2"
+    """For QEMU; compressed inside."""
+
+    VHD = "vhd"
+    """Fixed, as Azure takes it."""
+
+    VHD_DYNAMIC = "vhd-dynamic"
+    VHDX = "vhdx"
+    VMDK = "vmdk"
+    """streamOptimized, as VMware's import takes it; compressed inside."""
 
 
 class Compression(StrEnum):
@@ -237,16 +247,18 @@ class Compression(StrEnum):
 
     NONE = "none"
     ZSTD = "zstd"
+    XZ = "xz"
+    GZIP = "gzip"
 
 
 class Output(SpecModel):
     """One file that the build delivers."""
 
     format: OutputFormat
-    """Format of the file."""
+    """Format of the file: `vhd` is the fixed one, `vmdk` is streamOptimized."""
 
     compression: Compression = Compression.NONE
-    """Compression of the file."""
+    """Compression of the file. `qcow2` and `vmdk` are compressed inside already and take none."""
 
 
 class ImageSpec(SpecModel):

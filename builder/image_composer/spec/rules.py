@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from image_composer.errors import Problem
+from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.destination import Destination, S3Destination
 from image_composer.spec.image import (
+    Compression,
     Filesystem,
     ImageSpec,
     Immutable,
     Mutability,
+    OutputFormat,
     Partition,
     PartitionType,
     Signed,
@@ -36,6 +39,12 @@ READ_ONLY = frozenset({Filesystem.SQUASHFS, Filesystem.EROFS})
 
 NEVER_MOUNTED = frozenset({"dev", "etc", "proc", "run", "sys"})
 """Folders of the root that the running system mounts itself, or reads before it mounts anything."""
+
+COMPRESSED_INSIDE = frozenset({OutputFormat.QCOW2, OutputFormat.VMDK})
+"""Formats whose content is compressed already; compressing them once more takes time and saves nothing."""
+
+LARGEST_VHD = 2040 << 30
+"""Bytes: the dynamic format's limit, and Hyper-V's for the fixed one too."""
 
 Rule = Callable[[ImageSpec], Iterator[Finding]]
 RequestRule = Callable[[BuildRequest], Iterator[Finding]]
@@ -133,6 +142,12 @@ def _outputs(spec: ImageSpec) -> Iterator[Finding]:
     for number, output in enumerate(spec.outputs):
         if output in spec.outputs[:number]:
             yield f"outputs[{number}]", "is there twice"
+        if output.format in COMPRESSED_INSIDE and output.compression is not Compression.NONE:
+            yield f"outputs[{number}].compression", f"must be 'none': {output.format} is compressed inside already"
+    formats = {output.format for output in spec.outputs}
+    for name in (OutputFormat.VHD, OutputFormat.VHD_DYNAMIC):
+        if name in formats and spec.disk.size is not None and parse_size(spec.disk.size) > LARGEST_VHD:
+            yield "disk.size", f"is more than the {format_size(LARGEST_VHD)} that a {name} can hold"
 
 
 def _mutability(spec: ImageSpec) -> Iterator[Finding]:
@@ -287,7 +302,7 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"kernel"}), _command_line),
     (frozenset({"repositories"}), _repositories),
     (frozenset({"users"}), _users),
-    (frozenset({"outputs"}), _outputs),
+    (frozenset({"outputs", "disk"}), _outputs),
     (frozenset({"mutability", "immutable"}), _mutability),
     (frozenset({"disk", "mutability"}), _partitions),
 )

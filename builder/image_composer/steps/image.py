@@ -12,8 +12,9 @@ from image_composer.disk.esp import size_needed as fat_size_needed
 from image_composer.disk.layout import DiskLayout, PlannedPartition, plan
 from image_composer.disk.tools import ToolRunner
 from image_composer.disk.uki import UkiSections, write_uki
-from image_composer.formats.base import write_output
+from image_composer.formats.base import Stamp
 from image_composer.formats.naming import output_name
+from image_composer.formats.outputs import Wanted, Workshop, write_outputs
 from image_composer.root.assemble import tree_folder
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.image import Architecture, Filesystem, PartitionType
@@ -59,14 +60,13 @@ def make_images(build: Build) -> None:
     disk = workspace.images.with_name("disk.raw")  # where the outputs are, so that they can share its blocks
     tools: ToolRunner = build.runner
     write_disk(layout, make_partitions(build, assembled, layout, files, verity), disk, tools=tools)
-    names = []
-    for output in build.spec.image.outputs:
-        name = output_name(build.spec.image, output)
-        build.reporter.info(f"writing {name}")
-        write_output(disk, workspace.images / name, output, tools=tools)
-        names.append(name)
+    names = {output_name(build.spec.image, output): output for output in build.spec.image.outputs}
+    build.reporter.info(f"writing {', '.join(names)}")
+    scratch = workspace.images.with_name("outputs")
+    workshop = Workshop(Stamp(build.identity, assembled.epoch), tools, scratch, build.settings.jobs)
+    write_outputs(disk, [Wanted(output, workspace.images / name) for name, output in names.items()], workshop)
     root_size = sum(tree.blocks for tree in assembled.trees.values()) * ext4_size.BLOCK
-    workspace.write(workspace.finished, FinishedImages(disk_size=layout.size, root_size=root_size, files=names))
+    workspace.write(workspace.finished, FinishedImages(disk_size=layout.size, root_size=root_size, files=list(names)))
     build.reporter.conclude(f"{', '.join(names)}: a disk of {format_size(layout.size)}")
 
 

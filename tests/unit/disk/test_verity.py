@@ -25,7 +25,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def verified(data: Path, hashes: Path, root_hash: str) -> bool:
-    words = ["veritysetup", "verify", data, hashes, root_hash]
+    words: list[str | Path] = ["veritysetup", "verify", data, hashes, root_hash]
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 

@@ -18,8 +18,26 @@ def test_a_file_is_named_after_the_image(compression: Compression, name: str) ->
     assert name.startswith(base_name(spec.name, spec.version, target.architecture))
 
 
-def test_every_compression_has_a_name_of_its_own() -> None:
-    target = Target(distribution="debian", release="12")
-    spec = ImageSpec(name="a", version="1", target=target)
-    outputs = [Output(format=OutputFormat.RAW, compression=compression) for compression in Compression]
+@pytest.mark.parametrize(
+    ("output_format", "compression", "extension"),
+    [
+        (OutputFormat.RAW, Compression.XZ, "raw.xz"),
+        (OutputFormat.RAW, Compression.GZIP, "raw.gz"),
+        (OutputFormat.QCOW2, Compression.NONE, "qcow2"),
+        (OutputFormat.VHD, Compression.ZSTD, "vhd.zst"),
+        (OutputFormat.VHD_DYNAMIC, Compression.NONE, "dynamic.vhd"),
+        (OutputFormat.VHDX, Compression.NONE, "vhdx"),
+        (OutputFormat.VMDK, Compression.NONE, "vmdk"),
+    ],
+)
+def test_programs_know_a_format_by_its_extension(
+    output_format: OutputFormat, compression: Compression, extension: str
+) -> None:
+    spec = ImageSpec(name="a", version="1", target=Target(distribution="debian", release="12"))
+    assert output_name(spec, Output(format=output_format, compression=compression)) == f"a-1-x86_64.{extension}"
+
+
+def test_every_output_has_a_name_of_its_own() -> None:
+    spec = ImageSpec(name="a", version="1", target=Target(distribution="debian", release="12"))
+    outputs = [Output(format=name, compression=how) for name in OutputFormat for how in Compression]
     assert len({output_name(spec, output) for output in outputs}) == len(outputs)

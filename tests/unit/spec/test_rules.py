@@ -31,7 +31,11 @@ def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
         {"repositories": [repository(), repository(id="other")]},
         {"users": [{"name": "root", "passwordHash": SHA512_HASH, "sudo": "password"}]},
         {"users": [{"name": "a", "uid": 1000}, {"name": "b", "uid": 1001}, {"name": "c"}, {"name": "d"}]},
-        {"outputs": [{"format": "raw"}, {"format": "raw", "compression": "zstd"}]},
+        {"outputs": [{"format": "raw", "compression": name} for name in ("none", "zstd", "xz", "gzip")]},
+        {"outputs": [{"format": name} for name in ("raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk")]},
+        {"outputs": [{"format": name, "compression": "gzip"} for name in ("vhd", "vhd-dynamic", "vhdx")]},
+        {"outputs": [{"format": "vhd"}, {"format": "vhd-dynamic"}], "disk": {"size": "2040GiB"}},
+        {"outputs": [{"format": "vhdx"}, {"format": "raw"}], "disk": {"size": "3TiB"}},
         disk(ESP, {**ROOT, "grow": True}),
         {"mutability": "immutable", "immutable": {"etc": "volatile"}},
         {"mutability": "immutable", **disk(ESP, {**ROOT, "filesystem": "squashfs"})},
@@ -110,6 +114,21 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
         (
             disk(ESP, ROOT, {"label": "x", "type": "root-verity", "filesystem": "verity"}),
             ["disk.partitions[2]: holds the hashes of an immutable root, and is added by the composer itself"],
+        ),
+        *(
+            (
+                {"outputs": [{"format": "raw"}, {"format": name, "compression": compression}]},
+                [f"outputs[1].compression: must be 'none': {name} is compressed inside already"],
+            )
+            for name in ("qcow2", "vmdk")
+            for compression in ("zstd", "xz", "gzip")
+        ),
+        *(
+            (
+                {"outputs": [{"format": name}], "disk": {"size": "2041GiB"}},
+                [f"disk.size: is more than the 2.0 TiB that a {name} can hold"],
+            )
+            for name in ("vhd", "vhd-dynamic")
         ),
         (disk(ROOT), ["disk.partitions: must hold an EFI system partition (type esp) exactly once, not 0 times"]),
         (disk(ESP), ["disk.partitions: must hold a root partition (type root) exactly once, not 0 times"]),

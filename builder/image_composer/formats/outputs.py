@@ -1,0 +1,133 @@
+"""All outputs of one build, side by side: each format once, and compressed from there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from image_composer.disk.sparse import explained
+from image_composer.disk.tools import ToolRunner
+from image_composer.formats.base import FormatWriter, Stamp
+from image_composer.formats.compress import compress
+from image_composer.formats.qcow2 import write_qcow2
+from image_composer.formats.raw import write_raw
+from image_composer.formats.vhd import write_vhd, write_vhd_dynamic
+from image_composer.formats.vhdx import write_vhdx
+from image_composer.formats.vmdk import write_vmdk
+from image_composer.spec.image import Compression, Output, OutputFormat
+
+WRITERS: Mapping[OutputFormat, FormatWriter] = {
+    OutputFormat.RAW: write_raw,
+    OutputFormat.QCOW2: write_qcow2,
+    OutputFormat.VHD: write_vhd,
+    OutputFormat.VHD_DYNAMIC: write_vhd_dynamic,
+    OutputFormat.VHDX: write_vhdx,
+    OutputFormat.VMDK: write_vmdk,
+}
+"""The writer of each format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One output, and the file that it becomes. The file appears complete or not at all, in place of any there."""
+
+    output: Output
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What outputs are made with."""
+
+    stamp: Stamp
+    tools: ToolRunner
+    scratch: Path
+    """Folder for what is not finished, on the file system of the outputs; made, emptied and removed here."""
+
+    jobs: int
+    """How many processors may be used."""
+
+
+def write_outputs(raw: Path, wanted: Sequence[Wanted], workshop: Workshop) -> None:
+    """Write all outputs.
+
+    The raw disk is never copied to be compressed; what is made in another format to be compressed alone isn't left
+    behind.
+
+    Args:
+        raw: the raw disk; not to be written to afterwards.
+        wanted: the outputs.
+        workshop: what they are made with.
+
+    Raises:
+        DiskError: DISK_WRITE_FAILED.
+        ToolError: a program is missing or failed.
+    """
+    with explained(workshop.scratch):
+        _emptied(workshop.scratch)
+        try:
+            _write_side_by_side(raw, wanted, workshop)
+        finally:
+            shutil.rmtree(workshop.scratch)
+
+
+def _write_side_by_side(raw: Path, wanted: Sequence[Wanted], workshop: Workshop) -> None:
+    """Begin with the formats, so that what waits for one of them never keeps a thread from it."""
+    places = {item.output.format: item.file for item in wanted if item.output.compression is Compression.NONE}
+    with ThreadPoolExecutor(max_workers=workshop.jobs) as pool:
+        plain: dict[OutputFormat, Future[Path]] = {}
+        for number, name in enumerate(dict.fromkeys(item.output.format for item in wanted)):
+            if name is OutputFormat.RAW and name not in places:
+                plain[name] = Future()
+                plain[name].set_result(raw)
+                continue
+            place = places.get(name, workshop.scratch / f"disk.{name}")
+            plain[name] = pool.submit(_write_format, name, raw, place, workshop, number)
+        packed = [
+            pool.submit(_write_compressed, plain[item.output.format], item, workshop, len(plain) + number)
+            for number, item in enumerate(wanted)
+            if item.output.compression is not Compression.NONE
+        ]
+        try:
+            for future in (*plain.values(), *packed):
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _write_format(name: OutputFormat, raw: Path, place: Path, workshop: Workshop, number: int) -> Path:
+    def write(file: Path) -> None:
+        WRITERS[name](raw, file, workshop.stamp, tools=workshop.tools)
+
+    return _whole(place, workshop.scratch / str(number), write)
+
+
+def _write_compressed(plain: Future[Path], item: Wanted, workshop: Workshop, number: int) -> Path:
+    source = plain.result()
+
+    def write(file: Path) -> None:
+        compress(source, file, item.output.compression, tools=workshop.tools, threads=workshop.jobs)
+
+    return _whole(item.file, workshop.scratch / str(number), write)
+
+
+def _whole(place: Path, folder: Path, write: Callable[[Path], None]) -> Path:
+    """Have a file written in a folder of its own, under its own name, and moved to its place when it is complete."""
+    folder.mkdir()
+    unfinished = folder / place.name
+    with explained(place):
+        write(unfinished)
+        unfinished.replace(place)
+    shutil.rmtree(folder)
+    return place
+
+
+def _emptied(folder: Path) -> None:
+    """Remove what a build that was killed left in a folder."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
