@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,16 @@ class Ssh:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
 
+    def wait_until_served(self) -> None:
+        """Wait until the server says who it is: being started, as systemd sees it, is not listening yet."""
+        deadline = time.monotonic() + BOOT_SECONDS
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), ANSWER_SECONDS) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+            assert time.monotonic() < deadline, "the machine has no SSH server"
+            time.sleep(0.5)
+
     def try_passwords(self, user: str, *passwords: str) -> subprocess.CompletedProcess[str]:
         """Try some passwords one after another."""
         answers, program = self.scratch / "answers", self.scratch / "askpass"
@@ -159,6 +170,7 @@ def first_boot(image: Image, credentials: Credentials, folder: Path) -> FirstBoo
         session = console.ask("echo $0 $PWD $LANG")
         state = console.ask("systemctl is-system-running --wait", BOOT_SECONDS)
         ssh = Ssh(hardware.ssh_port or 0, credentials, folder)
+        ssh.wait_until_served()
         facts = read_facts(ssh.run("sudo", "-n", "sh", "-s", stdin=FACTS.read_bytes()))
         passwords_over_ssh = ssh.try_passwords("alice", "wrong", "")
         machine.send("sudo -p 'password of %u: ' id -u\n")
