@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from image_composer.errors import ToolError
-from image_composer.run import Runner
 from image_composer_operator.crd import UNSEEN, crd, schema
 from support.cluster import ControlPlane, eventually
 from support.cluster.api import Kubectl, wait_until_established
@@ -140,7 +139,8 @@ REFUSALS: dict[str, Refusal] = {
         repositories=[repository(), repository()],
     ),
     "no-suite": image(
-        "repositories[0].components: Invalid value: are those of a suite, which is missing",
+        'repositories[0].components: Invalid value: "object": are those of a suite, which is missing',
+        "repositories[0].components: are those of a suite, which is missing",
         repositories=[repository(suite=None, components=["main"])],
     ),
     "no-key": image(
@@ -207,12 +207,11 @@ REFUSALS: dict[str, Refusal] = {
         ROOT,
         {"label": "hashes", "type": "root-verity", "filesystem": "ext4"},
     ),
-    "read-only-elsewhere": disk(
-        'partitions[2].filesystem: Invalid value: "object": is read-only: for the root of an immutable image, and '
+    "read-only-elsewhere": image(
+        'disk.partitions[2].filesystem: Invalid value: "object": is read-only: for the root of an immutable image, and '
         "nothing else",
-        ESP,
-        ROOT,
-        {**EXTRA, "filesystem": "squashfs"},
+        mutability="immutable",
+        disk={"partitions": [ESP, ROOT, {**EXTRA, "filesystem": "squashfs"}]},
     ),
     "same-output": image(
         'outputs: Invalid value: "array": an output is there twice',
@@ -468,19 +467,9 @@ class Api:
 
     def try_all(self, manifests: list[Node]) -> dict[str, str]:
         """Ask about many manifests in one go, and give what is said about each that is refused, by name."""
-        program, config = self.kubectl.program, self.kubectl.kubeconfig
-        words: list[str | Path] = [
-            program,
-            "--kubeconfig",
-            config,
-            "-n",
-            self.namespace,
-            "create",
-            "--dry-run=server",
-            "-f",
-            "-",
-        ]
-        done = Runner().run(words, stdin="\n---\n".join(map(json.dumps, manifests)).encode(), check=False)
+        stdin = "\n---\n".join(map(json.dumps, manifests))
+        words = ("-n", self.namespace, "create", "--dry-run=server", "-f", "-")
+        done = self.kubectl.run(*words, input=stdin, check=False)
         line = re.compile(r'^Error from server \(Invalid\): .*? "([^"]+)" is invalid: (.*)$', re.MULTILINE)
         return {
             name: said.removeprefix("[").removesuffix(f", {UNCHECKED}]") if UNCHECKED in said else said
@@ -642,6 +631,7 @@ def test_defaults_are_filled_in(api: Api) -> None:
                 ]
             },
             "mutability": "mutable",
+            "immutable": {"etc": "persistent"},
             "outputs": [{"format": "raw", "compression": "none"}],
         },
         "destination": {"s3": {"bucket": "images", "region": "us-east-1"}},

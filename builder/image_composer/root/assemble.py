@@ -18,7 +18,7 @@ from image_composer.provider import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.root import accounts, operations
-from image_composer.root.immutable import early, immutable_operations
+from image_composer.root.immutable import early, immutable_operations, movable
 from image_composer.root.initramfs import NAME as INITRD
 from image_composer.root.initramfs import make_initramfs
 from image_composer.root.install_deb import DebInstaller
@@ -78,7 +78,7 @@ class Assembler:
         self.reporter.info(f"making the initramfs of kernel {kernel_version}")
         wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
         make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted)
-        last = immutable_operations(self.partitions, self._etc) if self._etc is not None else []
+        last = immutable_operations(self._moved() or [], self._etc) if self._etc is not None else []
         self.sandbox.act("apply", operations=[*final_operations(), *last])
         self._collect(kernel_version, boot_folder)
         return Assembled(kernel_version, self._seal())
@@ -87,6 +87,13 @@ class Assembler:
     def _etc(self) -> EtcChanges | None:
         """What becomes of changes to /etc when the root is immutable."""
         return self.spec.immutable.etc if self.spec.mutability is Mutability.IMMUTABLE else None
+
+    def _moved(self) -> list[str] | None:
+        """Give the folders that lie in /var when the root is immutable."""
+        if self._etc is None:
+            return None
+        found: list[str] = self.sandbox.act("folders", paths=movable(self.partitions))["paths"]
+        return found
 
     def _install(self) -> None:
         if self.manifest.family is Family.RPM:
@@ -103,7 +110,7 @@ class Assembler:
         )
         wanted = [
             *default_files(self.manifest, installed),
-            *system_operations(hostname, mounts, self.partitions, immutable=self._etc is not None),
+            *system_operations(hostname, mounts, self.partitions, moved=self._moved()),
             *users,
         ]
         self.sandbox.act("apply", operations=wanted)

@@ -47,31 +47,34 @@ def var_folder(path: str) -> str:
     return "/var/roothome" if path == "/root" else f"/var{path}"
 
 
-def moved(partitions: Sequence[Partition]) -> list[str]:
-    """Give the folders that lie in /var."""
+def movable(partitions: Sequence[Partition]) -> list[str]:
+    """Give the folders that lie in /var, unless the distribution has put a link in their place."""
     own = {partition.mount_point for partition in partitions}
     return [path for path in MOVED if path not in own]
 
 
-def immutable_operations(partitions: Sequence[Partition], etc: EtcChanges) -> list[Operation]:
-    """Say what to change in a finished root, so that it works without being written to."""
-    found: list[Operation] = [operations.move_content(path, var_folder(path)) for path in moved(partitions)]
+def immutable_operations(moved: Sequence[str], etc: EtcChanges) -> list[Operation]:
+    """Say what to change in a finished root, so that it works without being written to.
+
+    Args:
+        moved: folders that lie in /var.
+        etc: what becomes of changes to /etc.
+    """
+    found: list[Operation] = [operations.move_content(path, var_folder(path)) for path in moved]
     if etc is EtcChanges.PERSISTENT:
         return [*found, operations.folder(f"{ETC}/upper"), operations.folder(f"{ETC}/work")]
     wants = "/etc/systemd/system/multi-user.target.wants"
     return [
         *found,
-        operations.folder(IDENTITY, mode=0o700),
+        operations.folder(IDENTITY),  # its mode becomes that of /etc
         operations.write(f"/etc/systemd/system/{KEEP_UNIT}", KEEP_IDENTITY),
         operations.link(f"{wants}/{KEEP_UNIT}", f"/etc/systemd/system/{KEEP_UNIT}"),
     ]
 
 
-def mount_lines(partitions: Sequence[Partition]) -> list[str]:
-    """Give lines of fstab beside those of partitions: folders in /var, and memory for /tmp."""
-    bound = [
-        f"{var_folder(path)} {path} none bind,x-systemd.requires-mounts-for=/var 0 0" for path in moved(partitions)
-    ]
+def mount_lines(moved: Sequence[str]) -> list[str]:
+    """Give lines of fstab beside those of partitions: folders that lie in /var, and memory for /tmp."""
+    bound = [f"{var_folder(path)} {path} none bind,x-systemd.requires-mounts-for=/var 0 0" for path in moved]
     return [*bound, "tmpfs /tmp tmpfs mode=1777,nosuid,nodev 0 0"]
 
 

@@ -173,6 +173,11 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
     return {"contents": contents}
 
 
+def folders(request: dict[str, Any]) -> dict[str, Any]:
+    """Give those of some paths that are folders, and neither links nor below one."""
+    return {"paths": [path for path in request["paths"] if Path(path).is_dir() and os.path.realpath(path) == path]}
+
+
 def match(request: dict[str, Any]) -> dict[str, Any]:
     """Give the paths that patterns match, sorted."""
     found = {pattern: sorted(map(str, Path("/").glob(pattern.lstrip("/")))) for pattern in request["patterns"]}
@@ -265,6 +270,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "scripts": run_scripts,
     "apply": apply,
     "read": read,
+    "folders": folders,
     "match": match,
     "collect": collect,
     "split": split,

@@ -38,7 +38,7 @@ class Mount:
 
 
 def system_operations(
-    hostname: str, mounts: Sequence[Mount], partitions: Sequence[Partition], *, immutable: bool = False
+    hostname: str, mounts: Sequence[Mount], partitions: Sequence[Partition], *, moved: Sequence[str] | None = None
 ) -> list[Operation]:
     """Say what to write for host name and mounts.
 
@@ -46,12 +46,12 @@ def system_operations(
         hostname: of the machine.
         mounts: partitions with a mount point.
         partitions: all of the disk, in order.
-        immutable: whether the root is never written to.
+        moved: of a root that is never written to, the folders that lie in /var.
     """
     return [
         operations.write("/etc/hostname", f"{hostname}\n"),
         operations.write("/etc/hosts", hosts(hostname)),
-        operations.write("/etc/fstab", fstab(mounts, immutable=immutable)),
+        operations.write("/etc/fstab", fstab(mounts, moved=moved)),
         *growth_operations(partitions),
         *(
             operations.mount_point(mount.partition.mount_point or "/")
@@ -77,12 +77,13 @@ def hosts(hostname: str) -> str:
     return f"127.0.0.1 localhost\n127.0.1.1 {names}\n\n::1 localhost ip6-localhost ip6-loopback\n"
 
 
-def fstab(mounts: Sequence[Mount], *, immutable: bool = False) -> str:
+def fstab(mounts: Sequence[Mount], *, moved: Sequence[str] | None = None) -> str:
     """Give the text of /etc/fstab, parents before what is mounted below them.
 
     Args:
         mounts: partitions with a mount point.
-        immutable: whether the root is never written to: then it is what dm-verity makes of its partition.
+        moved: of a root that is never written to, the folders that lie in /var; the root is then what dm-verity makes
+            of its partition.
     """
     lines = ["# <device> <mount point> <type> <options> <dump> <pass>"]
     for mount in sorted(mounts, key=lambda mount: mount.partition.mount_point or ""):
@@ -92,11 +93,11 @@ def fstab(mounts: Sequence[Mount], *, immutable: bool = False) -> str:
             options += ",x-systemd.growfs"
         check = 1 if partition.mount_point == "/" else 2 if partition.filesystem is Filesystem.EXT4 else 0
         device = f"UUID={mount.uuid}"
-        if immutable and partition.mount_point == "/":
+        if moved is not None and partition.mount_point == "/":
             check, device = 0, VERITY_DEVICE
         lines.append(f"{device} {partition.mount_point} {partition.filesystem} {options} 0 {check}")
-    if immutable:
-        lines += mount_lines([mount.partition for mount in mounts])
+    if moved is not None:
+        lines += mount_lines(moved)
     return "\n".join(lines) + "\n"
 
 

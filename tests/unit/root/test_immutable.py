@@ -11,6 +11,7 @@ from image_composer.root.immutable import (
     immutable_operations,
     initrd_operations,
     mount_lines,
+    movable,
     var_unit,
 )
 from image_composer.spec.image import EtcChanges, Partition
@@ -33,11 +34,11 @@ def written(operations: list[Any]) -> dict[str, str]:
 def test_what_people_write_to_lies_in_var_unless_it_has_a_partition() -> None:
     moved = [
         (operation["path"], operation["target"])
-        for operation in immutable_operations([VAR, HOME], EtcChanges.PERSISTENT)
+        for operation in immutable_operations(movable([VAR, HOME]), EtcChanges.PERSISTENT)
         if operation["kind"] == "move-content"
     ]
     assert moved == [("/root", "/var/roothome"), ("/srv", "/var/srv")]
-    assert [line.split()[:2] for line in mount_lines([VAR, HOME])] == [
+    assert [line.split()[:2] for line in mount_lines(movable([VAR, HOME]))] == [
         ["/var/roothome", "/root"],
         ["/var/srv", "/srv"],
         ["tmpfs", "/tmp"],
@@ -65,6 +66,8 @@ def test_changes_to_etc_lie_where_the_spec_says(etc: EtcChanges, upper: str) -> 
 
 
 def test_what_tells_machines_apart_is_kept_when_other_changes_are_not() -> None:
-    kept, not_kept = (written(immutable_operations([VAR], etc)) for etc in (EtcChanges.VOLATILE, EtcChanges.PERSISTENT))
+    kept, not_kept = (
+        written(immutable_operations(["/home"], etc)) for etc in (EtcChanges.VOLATILE, EtcChanges.PERSISTENT)
+    )
     assert "ssh/ssh_host_*" in kept["/etc/systemd/system/keep-identity.service"]
     assert not_kept == {}
