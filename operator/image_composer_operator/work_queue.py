@@ -37,10 +37,6 @@ class WorkQueue(Generic[Item]):
             heapq.heappush(self._heap, (due, self._count, item))
             self._changed.set()
 
-    def forget(self, item: Item) -> None:
-        """Take an item out, if it waits."""
-        self._due.pop(item, None)
-
     async def get(self) -> Item:
         """Give the next item that is due; `done` must be called with it afterwards."""
         while True:

@@ -53,17 +53,6 @@ def test_what_is_worked_on_comes_again_only_when_that_is_done() -> None:
     run(body())
 
 
-def test_a_forgotten_item_does_not_come() -> None:
-    async def body() -> None:
-        queue: WorkQueue[str] = WorkQueue()
-        queue.add("a")
-        queue.forget("a")
-        queue.add("b")
-        assert await queue.get() == "b"
-
-    run(body())
-
-
 def test_many_workers_share_the_work() -> None:
     async def body() -> None:
         queue: WorkQueue[int] = WorkQueue()
