@@ -66,9 +66,12 @@ def test_every_format_is_one_and_the_same_disk(published: tuple[Path, Path], tmp
 @pytest.mark.network
 @pytest.mark.build
 def test_two_builds_give_the_same_bytes_in_every_format(published: tuple[Path, Path]) -> None:
-    one, two = ((folder / "SHA256SUMS").read_text() for folder in published)
-    assert one == two
-    assert all(f" *{name}\n" in one for name in (*FORMATS, *COMPRESSED))
+    one, two = ((folder / "SHA256SUMS").read_text().splitlines() for folder in published)
+    names = {line.partition(" *")[2] for line in one}
+    assert {*FORMATS, *COMPRESSED} <= names
+    # What docs/formats.md says of VMDK; the provenance names the digest of every output.
+    unsure = (".vmdk", ".provenance.json")
+    assert [line for line in one if not line.endswith(unsure)] == [line for line in two if not line.endswith(unsure)]
 
 
 @pytest.mark.network

@@ -95,7 +95,8 @@ def end_kind(folder: Path) -> None:
 def _named(environment: Mapping[str, str], folder: Path) -> NamedCluster:
     """Take the current context, but only when the user wrote down its very name: tests delete things."""
     kubectl = _kubectl()
-    env = {name: environment[name] for name in ("KUBECONFIG", "HOME") if name in environment}
+    given = {name: environment[name] for name in ("KUBECONFIG", "HOME") if name in environment}
+    env = {"HOME": str(folder), **given}
     config = ("--minify", "--flatten", "--raw", "-o", "json")
     text = Runner().run([kubectl, "--cache-dir", folder / "cache", "config", "view", *config], env=env).stdout
     current = json.loads(text).get("current-context")

@@ -105,13 +105,14 @@ def test_every_output_holds_the_disk(tmp_path: Path, output: Output) -> None:
 
 def test_all_outputs_of_equal_disks_are_equal_whenever_and_wherever_they_are_made(tmp_path: Path) -> None:
     """The second disk has no holes, is made on one processor, and a second later, which some formats would count."""
-    one = write(raw_disk(tmp_path / "one" / "disk.raw"), *ALL, jobs=3)
+    repeatable = [output for output in ALL if output.format is not OutputFormat.VMDK]  # see docs/formats.md
+    one = write(raw_disk(tmp_path / "one" / "disk.raw"), *repeatable, jobs=3)
     full = raw_disk(tmp_path / "two" / "holes.raw")
     say("cp", "--sparse=never", full, tmp_path / "two" / "full.raw")
     began = time.time()
     while int(time.time()) == int(began):
         time.sleep(0.05)
-    two = write(tmp_path / "two" / "full.raw", *ALL, jobs=1)
+    two = write(tmp_path / "two" / "full.raw", *repeatable, jobs=1)
     assert {file.name: file_sha256(file) for file in one} == {file.name: file_sha256(file) for file in two}
 
 
@@ -212,13 +213,6 @@ def test_a_vhdx_passes_qemu_s_check(tmp_path: Path) -> None:
     [written] = write(raw_disk(tmp_path / "disk.raw"), Output(format=OutputFormat.VHDX))
     report = json.loads(say("qemu-img", "check", "--output=json", written))
     assert (report["check-errors"], report.get("corruptions", 0)) == (0, 0)
-
-
-def test_a_vmdk_is_the_same_whatever_qemu_img_drew_for_its_content_id(tmp_path: Path) -> None:
-    """Of sixteen ids, one has a digit less: so often it is tried."""
-    disk = raw_disk(tmp_path / "disk.raw", 16 * MIB)
-    drawn = {file_sha256(write(disk, Output(format=OutputFormat.VMDK))[0]) for _ in range(48)}
-    assert len(drawn) == 1
 
 
 def test_a_vmdk_is_a_stream_that_knows_itself_by_its_published_name(tmp_path: Path) -> None:
