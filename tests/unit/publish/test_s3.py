@@ -182,8 +182,8 @@ def test_several_publishers_of_the_same_build_agree(bucket: Bucket, tmp_path: Pa
     with ThreadPoolExecutor(3) as threads:
         futures = [threads.submit(put, bucket, finished) for _ in range(3)]
         errors = [error for future in futures if (error := future.exception()) is not None]
-    # One that meets the others too often gives up, as docs/publishing.md says, and finds the result at its next try. Once
-    # in some thirty runs the server refused an upload to one of them instead; what is promised holds all the same.
+    # One that meets the others too often gives up, as docs/publishing.md says, and finds the result at its next try.
+    # Once in some thirty runs the server refused an upload to one of them instead; what is promised held all the same.
     assert all(isinstance(error, PublishError) for error in errors), errors
     standings = [future.result() for future in futures if future.exception() is None]
     standings += [put(bucket, finished) for _ in errors]
