@@ -15,8 +15,8 @@ from image_composer.disk.tools import ToolRunner
 BLOCK = 4096
 """Bytes of a block of data and of a block of hashes: the page size, which every kernel can check."""
 
-ROOT_HASH_SIZE = 64
-"""Hex digits of a SHA-256."""
+DEVICE = "/dev/mapper/root"
+"""What systemd-veritysetup calls a root that it checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def verity_arguments(verity: Verity) -> list[str]:
     A block that does not fit stops the machine at once: going on without it would be going on with something else.
     """
     return [
-        "root=/dev/mapper/root",
+        f"root={DEVICE}",
         f"roothash={verity.root_hash}",
         f"systemd.verity_root_data=PARTUUID={verity.data_uuid}",
         f"systemd.verity_root_hash=PARTUUID={verity.hash_uuid}",

@@ -73,12 +73,13 @@ class Assembler:
         self.sandbox.prepare("root", "exchange")
         self._install()
         self.reporter.info("applying settings")
-        self._customise()
+        moved = self._moved()
+        self._customise(moved)
         kernel_version = self._kernel_version()
         self.reporter.info(f"making the initramfs of kernel {kernel_version}")
         wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
         make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted)
-        last = immutable_operations(self._moved() or [], self._etc) if self._etc is not None else []
+        last = immutable_operations(moved or [], self._etc) if self._etc is not None else []
         self.sandbox.act("apply", operations=[*final_operations(), *last])
         self._collect(kernel_version, boot_folder)
         return Assembled(kernel_version, self._seal())
@@ -101,7 +102,7 @@ class Assembler:
         else:
             DebInstaller(self.sandbox, self.lock, self.files, self.jobs, self.reporter).install()
 
-    def _customise(self) -> None:
+    def _customise(self, moved: Sequence[str] | None) -> None:
         installed = {package.name for package in self.lock.packages}
         mounts = self._mounts()
         hostname = self.spec.hostname or self.spec.name
@@ -110,7 +111,7 @@ class Assembler:
         )
         wanted = [
             *default_files(self.manifest, installed),
-            *system_operations(hostname, mounts, self.partitions, moved=self._moved()),
+            *system_operations(hostname, mounts, self.partitions, moved=moved),
             *users,
         ]
         self.sandbox.act("apply", operations=wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from image_composer.disk import verity
 from image_composer.root import operations
 from image_composer.root.immutable import mount_lines
 from image_composer.root.operations import Operation
@@ -20,9 +21,6 @@ LEFTOVERS = (
     "/run/*", "/tmp/*", "/tmp/.*", "/var/tmp/*",  # noqa: S108 - patterns of the image
 )  # fmt: skip
 """What installing leaves behind and no two machines may share, or no two builds would have alike."""
-
-VERITY_DEVICE = "/dev/mapper/root"
-"""What systemd-veritysetup calls a root that it checks."""
 
 EMPTIED = ("/var/log/lastlog", "/var/log/faillog", "/var/log/btmp", "/var/log/wtmp")
 
@@ -94,7 +92,7 @@ def fstab(mounts: Sequence[Mount], *, moved: Sequence[str] | None = None) -> str
         check = 1 if partition.mount_point == "/" else 2 if partition.filesystem is Filesystem.EXT4 else 0
         device = f"UUID={mount.uuid}"
         if moved is not None and partition.mount_point == "/":
-            check, device = 0, VERITY_DEVICE
+            check, device = 0, verity.DEVICE
         lines.append(f"{device} {partition.mount_point} {partition.filesystem} {options} 0 {check}")
     if moved is not None:
         lines += mount_lines(moved)
