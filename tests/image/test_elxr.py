@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +16,11 @@ from support.composer import Composer, write_document
 from support.elxrrepo import FIRMWARE, KEYRING, ElxrArchive, elxr_archive
 from support.guest import FirstBoot, first_boot, versions
 from support.image import HOSTNAME, Credentials, Image, build, document
+from support.marks import on_the_machine
 
 pytestmark = [pytest.mark.build, pytest.mark.network]
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "elxr-12.yaml"
-
-
-def on_the_machine(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that needs the image started."""
-    marked: Callable[..., None] = pytest.mark.boot(pytest.mark.timeout(1800)(test))
-    return marked
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,13 @@ from support.composer import Composer, write_document
 from support.disks import say
 from support.guest import BOOT_SECONDS, FirstBoot, first_boot
 from support.image import Credentials, Image, build, document
+from support.marks import on_the_machine
 
 pytestmark = [pytest.mark.build, pytest.mark.network]
 
 BLOCK = 4096
 STARTED_FIRST = "/usr/lib/systemd/systemd"
 """The first program of the root that runs."""
-
-
-def on_the_machine(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that needs the image started."""
-    marked: Callable[..., None] = pytest.mark.boot(pytest.mark.timeout(1800)(test))
-    return marked
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,7 @@ from image_composer.run import Runner
 from support.composer import Composer, write_document
 from support.guest import FirstBoot, first_boot, versions
 from support.image import HOSTNAME, Credentials, Image, build, document
+from support.marks import on_the_machine
 from support.rpms import RpmDistribution, rpm_distribution
 
 pytestmark = [pytest.mark.build, pytest.mark.network]
@@ -28,12 +29,6 @@ SETTINGS = {
     "/etc/passwd", "/etc/shadow", "/etc/subgid", "/etc/subuid", "/etc/systemd/network/99-dhcp-en.network",
 }  # fmt: skip
 """Configuration files of packages that the spec, or the machine's first boot, changes."""
-
-
-def on_the_machine(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that needs the image started."""
-    marked: Callable[..., None] = pytest.mark.boot(pytest.mark.timeout(1800)(test))
-    return marked
 
 
 @pytest.fixture(scope="module", params=["azurelinux", "emt"])

@@ -7,14 +7,10 @@ keyring, and a signature. Made once on a machine and kept, with links to the com
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
-import shutil
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +27,7 @@ from image_composer_providers.elxr.provider import PROVIDER
 from support.composer import Composer, write_document
 from support.debrepo import DebRepository, write_repository
 from support.debs import Deb, index, make_deb, paragraph_of
+from support.devcache import alone, dev_cache, sweep
 from support.disks import say
 from support.openpgp import Key, Keychain
 from support.specs import image_spec
@@ -59,9 +56,6 @@ ID_LIKE=debian
 CODE = ("elxrrepo.py", "debrepo.py", "debs.py")
 """What decides about an archive, beside its packages."""
 
-UNUSED_SECONDS = 7 * 24 * 3600
-"""Age at which an archive goes: Debian or this code have changed since."""
-
 
 @dataclass(frozen=True)
 class ElxrArchive:
@@ -85,17 +79,15 @@ def elxr_archive(composer: Composer, cache: Path | None = None) -> ElxrArchive:
         composer: resolves and keeps Debian's packages.
         cache: folder where archives are kept; the usual one when absent.
     """
-    if cache is None:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        cache = Path(home) / "image-composer-dev" / "elxr"
-    with _alone(cache):
+    cache = dev_cache("elxr") if cache is None else cache
+    with alone(cache):
         lock = _debian_lock(composer)
         code = [bytes_sha256(Path(__file__).with_name(name).read_bytes()) for name in CODE]
         entry = cache / json_sha256([code, lock.content_digest()])[:32]
         if entry.exists():
             os.utime(entry)
         else:
-            _sweep(cache)
+            sweep(cache.glob("[0-9a-f]*"))
             _make(composer.cache, lock, entry)
     return ElxrArchive(entry)
 
@@ -187,19 +179,3 @@ def _paragraph(file: Path, archive: Path) -> str:
     """Give a package's paragraph for an index."""
     listed = {"Filename": file.relative_to(archive), "Size": file.stat().st_size, "SHA256": file_sha256(file)}
     return say("dpkg-deb", "--field", file) + "".join(f"{name}: {value}\n" for name, value in listed.items())
-
-
-def _sweep(cache: Path) -> None:
-    """Remove what was left by who was killed, and what nobody used for a week."""
-    for folder in cache.glob("[0-9a-f]*"):
-        if folder.suffix or time.time() - folder.stat().st_mtime > UNUSED_SECONDS:
-            shutil.rmtree(folder)
-
-
-@contextmanager
-def _alone(cache: Path) -> Iterator[None]:
-    """Wait until no other process makes or looks for an archive."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

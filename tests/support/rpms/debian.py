@@ -9,29 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from image_composer.run import Runner
+from support.aptroot import CONFIGURATION
 from support.hostmirror import KEYRING, mirrors
 
 SUITES = {"debian": "bookworm", "debian-security": "bookworm-security"}
 
 KERNEL = "linux-image-amd64"
 """Depends on the kernel, whose own name has its version in it."""
-
-CONFIGURATION = """\
-Dir "/";
-Dir::Etc "{root}/etc";
-Dir::Etc::Main "none";
-Dir::Etc::SourceParts "none";
-Dir::Etc::Preferences "none";
-Dir::Etc::PreferencesParts "none";
-Dir::Etc::Parts "none";
-Dir::State "{root}/state";
-Dir::State::Status "/dev/null";
-Dir::Cache "{root}/cache";
-APT::Architecture "amd64";
-APT::Architectures {{ "amd64"; }};
-APT::Sandbox::User "root";
-Acquire::Languages "none";
-"""
 
 OFFERED = re.compile(r"^'[^']+' (?P<file>(?P<name>[^_\s]+)_\S+) \d+ (?P<digest>\S+)$", re.MULTILINE)
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from image_composer.digest import bytes_sha256, json_sha256
 from image_composer.run import Runner
+from support.devcache import alone, dev_cache, sweep
 from support.rpms.build import Build, index, sign_packages
 from support.rpms.debian import Deb, Debian
 from support.rpms.signing import Signer
@@ -24,10 +21,6 @@ Name = Literal["azurelinux", "emt"]
 
 KEY = "KEY"
 """Name of the key's file below the archive's folder."""
-
-
-UNUSED_SECONDS = 7 * 24 * 3600
-"""Age at which a distribution goes: tables or Debian have changed since, and no test of an older checkout asked."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +61,8 @@ def rpm_distribution(name: Name, cache: Path | None = None) -> RpmDistribution:
     """
     runner = Runner()
     table = read_table(name)
-    cache = _cache(os.environ) if cache is None else cache
-    with _alone(cache):
+    cache = dev_cache("rpms") if cache is None else cache
+    with alone(cache):
         debian = Debian(cache / "apt", runner)
         debian.update()
         debs = debian.offered(table.debs)
@@ -77,7 +70,7 @@ def rpm_distribution(name: Name, cache: Path | None = None) -> RpmDistribution:
         if entry.exists():
             os.utime(entry)
         else:
-            _sweep(cache)
+            sweep(cache.glob("*-*"))
             (cache / "debs").mkdir(exist_ok=True)
             debian.fetch([*debs.values()], cache / "debs")
             _make(table, debs, cache / "debs", entry, runner)
@@ -107,24 +100,3 @@ def _digest(debs: Mapping[str, Deb]) -> str:
         if file.suffix in {".py", ".yaml"}
     }
     return json_sha256([sources, {name: [deb.file, deb.digest] for name, deb in debs.items()}])[:32]
-
-
-def _cache(environment: Mapping[str, str]) -> Path:
-    home = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "image-composer-dev" / "rpms"
-
-
-def _sweep(cache: Path) -> None:
-    """Remove what was left by who was killed, and what nobody used for a week."""
-    for folder in [*cache.glob("*-*")]:
-        if folder.suffix or time.time() - folder.stat().st_mtime > UNUSED_SECONDS:
-            shutil.rmtree(folder)
-
-
-@contextmanager
-def _alone(cache: Path) -> Iterator[None]:
-    """Wait until no other process makes or looks for a distribution."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
