@@ -81,11 +81,16 @@ class AssembledRoot(SpecModel):
     """By partition label."""
 
 
-class FinishedImages(SpecModel):
-    """images.json: what the image stage made."""
+class FinishedDisk(SpecModel):
+    """disk.json: what the image stage made."""
 
     disk_size: int
     root_size: int
+
+
+class FinishedImages(SpecModel):
+    """images.json: the files that the disk is delivered as."""
+
     files: list[str]
     """Names in `images/`, in the order of the spec's outputs."""
 
@@ -147,6 +152,16 @@ class Workspace:
         return self.folder / "parts"
 
     @property
+    def disk(self) -> Path:
+        """The raw disk. It lies where the outputs are, so that they can share its blocks."""
+        return self.folder / "disk.raw"
+
+    @property
+    def finished_disk(self) -> Path:
+        """What is known of the disk."""
+        return self.folder / "disk.json"
+
+    @property
     def images(self) -> Path:
         """The finished images."""
         return self.folder / "images"
@@ -160,6 +175,11 @@ class Workspace:
     def evidence(self) -> Path:
         """SBOM, lock, checksums."""
         return self.folder / "evidence"
+
+    @property
+    def verdict(self) -> Path:
+        """What was checked of the finished images."""
+        return self.folder / "verify.json"
 
     def write(self, path: Path, model: BaseModel) -> None:
         """Write a model to a file, whole or not at all."""

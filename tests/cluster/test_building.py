@@ -22,7 +22,7 @@ from support.operators import Builds, Installed, condition, has_ended, message_o
 pytestmark = [pytest.mark.cluster, pytest.mark.network, pytest.mark.build]
 
 EXAMPLE = Path(__file__).parents[2] / "examples/debian-12.yaml"
-STAGES = ["validate", "preflight", "resolve", "fetch", "assemble", "image", "attest", "publish"]
+STAGES = ["validate", "preflight", "resolve", "fetch", "assemble", "image", "attest", "verify", "publish"]
 BOOT_SECONDS = 600.0
 
 
@@ -120,7 +120,7 @@ def test_the_objects_are_what_the_status_says(example: Built, s3: S3Server) -> N
 
 def test_the_log_tells_of_every_stage(example: Built, s3: S3Server) -> None:
     log = s3.client().get_object(Bucket="images", Key=_key(example.status["log"]))["Body"].read().decode()
-    for stage in ("validate", "resolve", "fetch", "assemble", "image", "attest", "publish"):
+    for stage in ("validate", "resolve", "fetch", "assemble", "image", "attest", "verify", "publish"):
         assert f"{stage}: done in" in log
 
 

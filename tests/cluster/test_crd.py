@@ -88,7 +88,7 @@ def s3(said: str, composer: str = "", **fields: Any) -> Refusal:
 
 NAMES_PATTERN = "^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 LABEL_PATTERN = "^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
-STAGES = "'validate', 'resolve', 'fetch', 'assemble', 'image', 'attest', 'publish'"
+STAGES = "'validate', 'resolve', 'fetch', 'assemble', 'image', 'attest', 'verify', 'publish'"
 
 REFUSALS: dict[str, Refusal] = {
     # What spans fields, or is a function in the models.
@@ -305,8 +305,8 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "no-stage": build(
         f'resources: Invalid value: "object": keys must be among {STAGES}',
-        "resources.compile: must be 'validate', 'resolve', 'fetch', 'assemble', 'image', 'attest' or 'publish', "
-        "not 'compile'",
+        "resources.compile: must be 'validate', 'resolve', 'fetch', 'assemble', 'image', 'attest', 'verify' "
+        "or 'publish', not 'compile'",
         resources={"compile": {}},
     ),
     "no-affinity": build(

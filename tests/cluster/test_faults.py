@@ -28,7 +28,7 @@ from support.operators import (
 
 pytestmark = [pytest.mark.cluster, pytest.mark.network, pytest.mark.build]
 
-STAGES = ["validate", "preflight", "resolve", "fetch", "assemble", "image", "attest", "publish"]
+STAGES = ["validate", "preflight", "resolve", "fetch", "assemble", "image", "attest", "verify", "publish"]
 OUTAGE = 60.0
 """Seconds that the S3 server is away."""
 
@@ -120,7 +120,7 @@ def test_a_pod_that_is_deleted_in_each_stage_is_followed_by_another(builds: Buil
 def test_an_s3_server_that_is_away_when_the_build_publishes_is_waited_for(builds: Builds, s3: S3Server) -> None:
     name = "outage"
     builds.apply(name, tiny(name))
-    builds.wait_for_stage(name, ["image", "attest", "publish"])
+    builds.wait_for_stage(name, ["image", "attest", "verify", "publish"])
     s3.stop()
     time.sleep(OUTAGE)  # the outage itself
     s3.restart()

@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.build, pytest.mark.network]
 
 def test_the_folder_holds_what_was_asked_for_and_its_evidence(image: Image) -> None:
     base = f"{image.spec.name}-1.2.3-x86_64"
-    expected = {f"{base}.{extension}" for extension in ("raw", "raw.zst", "spdx.json", "lock.json", "provenance.json")}
+    evidence = ("spdx.json", "lock.json", "provenance.json", "verify.json")
+    expected = {f"{base}.{extension}" for extension in ("raw", "raw.zst", *evidence)}
     assert {path.name for path in image.folder.iterdir()} == expected | {"SHA256SUMS", "result.json"}
 
 
@@ -28,7 +29,11 @@ def test_coreutils_confirm_the_checksums_of_every_file(image: Image) -> None:
         ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=image.folder, capture_output=True, text=True, check=True
     )
     checked = {line.removesuffix(": OK") for line in said.stdout.splitlines()}
-    assert checked == {path.name for path in image.folder.iterdir()} - {"SHA256SUMS", "result.json"}
+    assert checked == {path.name for path in image.folder.iterdir()} - {
+        "SHA256SUMS",
+        "result.json",
+        image.path("verify.json").name,
+    }
 
 
 def test_the_result_tells_what_is_there(image: Image) -> None:
@@ -42,6 +47,7 @@ def test_the_result_tells_what_is_there(image: Image) -> None:
         "sbom": file_sha256(image.path("spdx.json")),
         "lock": file_sha256(image.path("lock.json")),
         "provenance": file_sha256(image.path("provenance.json")),
+        "verification": file_sha256(image.path("verify.json")),
         "checksums": file_sha256(image.folder / "SHA256SUMS"),
     }
     assert result.disk_size == image.raw.stat().st_size

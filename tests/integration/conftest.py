@@ -80,7 +80,7 @@ def finished(bootable: Composer, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("finished")
     workspace = folder / "workspace"
     file = write_document(folder, document())
-    for name in ("validate", "resolve", "fetch", "assemble", "image", "attest"):
+    for name in ("validate", "resolve", "fetch", "assemble", "image", "attest", "verify"):
         words = ["--file", str(file)] if name == "validate" else []
         outcome = bootable.run("stage", name, "--workspace", workspace, *words)
         assert outcome.status == 0, outcome.error

@@ -19,7 +19,7 @@ from image_composer.settings import MIB
 from image_composer.workspace import PublishPlace, Workspace
 from support.cluster import S3Server
 from support.composer import Composer, Outcome, events, write_document
-from support.finished import IMAGE, LOCK, SBOM, finish_workspace
+from support.finished import IMAGE, LOCK, SBOM, VERDICT, finish_workspace
 from support.s3server import FOLDER, Bucket, versitygw
 
 LARGE = 150 * MIB
@@ -126,7 +126,7 @@ def test_what_is_published_already_is_not_built_again(pod: Pod) -> None:
     again.finish(seed=2)
     assert again.run("preflight", "pod", "preflight").status == 0
     assert again.message("preflight").note == "already published"
-    for name in ("resolve", "fetch", "assemble", "image", "attest", "publish"):
+    for name in ("resolve", "fetch", "assemble", "image", "attest", "verify", "publish"):
         outcome = again.stage(name)
         assert outcome.status == 0, outcome.said
         assert again.message(name).note == "already published"
@@ -203,7 +203,7 @@ def test_a_killed_publication_is_completed_by_the_next(pod: Pod) -> None:
     assert pod.bucket.unfinished() == [f"{FOLDER}{IMAGE}"]
     assert pod.stage("publish").status == 0
     assert pod.bucket.unfinished() == []
-    assert sorted(pod.bucket.digests()) == sorted([IMAGE, SBOM, LOCK, "SHA256SUMS", "result.json"])
+    assert sorted(pod.bucket.digests()) == sorted([IMAGE, SBOM, LOCK, VERDICT, "SHA256SUMS", "result.json"])
 
 
 def run_log(pod: Pod, **changes: str) -> StageMessage:

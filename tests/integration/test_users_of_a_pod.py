@@ -78,11 +78,12 @@ def test_every_stage_gets_by_with_the_rights_of_its_container(
     run("05-assemble", [], "stage", "assemble")
     run("06-image", [], "stage", "image")
     run("07-attest", nobody, "stage", "attest")
-    published = run("08-publish", nobody, "stage", "publish").result
+    run("08-verify", nobody, "stage", "verify")
+    published = run("09-publish", nobody, "stage", "publish").result
     assert published is not None
     assert published.artifacts[0].sha256 == bucket.digests()[IMAGE]
-    assert len(list((workspace / "logs").iterdir())) == 8
-    run("09-attest", [], "stage", "attest")
+    assert len(list((workspace / "logs").iterdir())) == 9
+    run("10-attest", [], "stage", "attest")
     assert {
         path.name: file_sha256(path) for path in (workspace / "evidence").iterdir()
     }.items() <= bucket.digests().items()

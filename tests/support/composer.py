@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = Path(sys.executable).with_name("image-composer")
+
+PASSED = ("IMAGE_COMPOSER_MIRROR_", "PYTHONPATH")
+"""Beginnings of the variables that the composer gets from the tests: where packages are, and where its own code is."""
 SCREEN = 40
 """Lines that an error may have: what people see of it without scrolling."""
 
@@ -92,7 +95,7 @@ class Composer:
             "HOME": "/dev/null",
             "IMAGE_COMPOSER_CACHE_DIR": str(self.cache),
             "IMAGE_COMPOSER_RETRIES": "1",
-            **{name: value for name, value in os.environ.items() if name.startswith("IMAGE_COMPOSER_MIRROR_")},
+            **{name: value for name, value in os.environ.items() if name.startswith(PASSED)},
             **self.environment,
         }
 

@@ -15,11 +15,13 @@ from image_composer.evidence.result import BuildResult
 from image_composer.publish.s3 import LocalFile
 from image_composer.repository.lock import Lock
 from image_composer.spec.image import Target
-from image_composer.workspace import AssembledRoot, FinishedImages, NormalisedSpec, Workspace
+from image_composer.verify.checks import Verification
+from image_composer.workspace import AssembledRoot, FinishedDisk, FinishedImages, NormalisedSpec, Workspace
 from support.specs import image_spec
 
 IMAGE = "edge-1.0-x86_64.raw"
 SBOM = "edge-1.0-x86_64.spdx.json"
+VERDICT = "edge-1.0-x86_64.verify.json"
 LOCK = "edge-1.0-x86_64.lock.json"
 
 
@@ -98,7 +100,9 @@ def finish_workspace(folder: Path, *, image: int = 4096, seed: object = 1) -> Wo
     target = Target(distribution="debian", release="12")
     workspace.write(workspace.lock, Lock(target=target, request_digest="0" * 64, repositories=[], packages=[]))
     workspace.write(workspace.assembled, AssembledRoot(kernel_version="6.1.0", epoch=1_700_000_000, trees={}))
-    workspace.write(workspace.finished, FinishedImages(disk_size=image, root_size=image, files=[IMAGE]))
+    workspace.write(workspace.finished, FinishedImages(files=[IMAGE]))
+    workspace.write(workspace.finished_disk, FinishedDisk(disk_size=image, root_size=image))
+    workspace.write(workspace.verdict, Verification(checks=[]))
     write_sparse(workspace.images / IMAGE, image, f"{seed} image")
     for name in (SBOM, LOCK):
         write_sparse(workspace.evidence / name, 3000, f"{seed} {name}")

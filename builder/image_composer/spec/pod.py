@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from image_composer.spec.base import AbsolutePath, Flag, Number, SpecModel
 from image_composer.spec.destination import ObjectName
 
-StageName = Literal["validate", "resolve", "fetch", "assemble", "image", "attest", "publish"]
+StageName = Literal["validate", "resolve", "fetch", "assemble", "image", "attest", "verify", "publish"]
 """A stage of the pipeline; each is a container."""
 
 STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
@@ -173,7 +173,7 @@ class BuildSettings(SpecModel):
     retries: Annotated[Number, Field(ge=0, le=10)] | None = None
     """Further tries after a failure that is not the user's; a disruption, such as a drained node, doesn't count."""
 
-    resources: dict[StageName, StageResources] = Field(default_factory=dict, max_length=7)
+    resources: dict[StageName, StageResources] = Field(default_factory=dict, max_length=8)
     """Requests and limits by stage."""
 
     workspace: WorkspaceVolume | None = None

@@ -1,4 +1,4 @@
-"""attest: what the images are made of, for machines to check: SBOM, lock, provenance, checksums."""
+"""attest: the disk is delivered, with what it is made of, for machines to check: SBOM, lock, provenance, checksums."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from image_composer.evidence.sbom_spdx import ImageFacts, spdx_document
 from image_composer.formats.naming import base_name
 from image_composer.provider import Family
 from image_composer.steps.build import Build
-from image_composer.workspace import AssembledRoot, FetchedPackages, FinishedImages
+from image_composer.steps.outputs import deliver
+from image_composer.workspace import AssembledRoot, FetchedPackages
 
 CHECKSUMS = "SHA256SUMS"
 SBOM_SUFFIX = ".spdx.json"
@@ -21,14 +22,15 @@ PROVENANCE_SUFFIX = ".provenance.json"
 
 
 def attest(build: Build) -> None:
-    """Write the evidence beside the images.
+    """Write the outputs, and the evidence beside them.
 
     Raises:
+        DiskError, ToolError: an output can't be made.
         LockError: the lock contradicts itself.
     """
     workspace, spec = build.workspace, build.spec.image
     assembled = workspace.read(workspace.assembled, AssembledRoot)
-    finished = workspace.read(workspace.finished, FinishedImages)
+    files = deliver(build, assembled)
     workspace.evidence.mkdir(exist_ok=True)
     image = ImageFacts(
         name=spec.name,
@@ -45,13 +47,13 @@ def attest(build: Build) -> None:
     base = base_name(spec.name, spec.version, spec.target.architecture)
     workspace.write_text(workspace.evidence / f"{base}{SBOM_SUFFIX}", pretty_json(document))
     workspace.write(workspace.evidence / f"{base}{LOCK_SUFFIX}", build.lock)
-    images = {name: file_sha256(workspace.images / name) for name in finished.files}
+    images = {name: file_sha256(workspace.images / name) for name in files}
     statement = provenance(build.lock, image, images, epoch=assembled.epoch)
     workspace.write_text(workspace.evidence / f"{base}{PROVENANCE_SUFFIX}", pretty_json(statement))
     written = [path for path in sorted(workspace.evidence.iterdir()) if path.name != CHECKSUMS]
     sums = sha256sums({**images, **{path.name: file_sha256(path) for path in written}})
     workspace.write_text(workspace.evidence / CHECKSUMS, sums)
-    build.reporter.conclude(f"SBOM of {len(build.lock.packages)} packages")
+    build.reporter.conclude(f"{', '.join(files)}; SBOM of {len(build.lock.packages)} packages")
 
 
 def _facts(build: Build) -> dict[str, PackageFacts]:

@@ -1,4 +1,4 @@
-"""image: `root/` and `boot/` become partitions, the disk, and the outputs that the spec asks for."""
+"""image: `root/` and `boot/` become partitions, and these the disk."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from image_composer.disk.esp import size_needed as fat_size_needed
 from image_composer.disk.layout import DiskLayout, PlannedPartition, plan
 from image_composer.disk.tools import ToolRunner
 from image_composer.disk.uki import UkiSections, write_uki
-from image_composer.formats.base import Stamp
-from image_composer.formats.naming import output_name
-from image_composer.formats.outputs import Wanted, Workshop, write_outputs
 from image_composer.root.assemble import tree_folder
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.image import Architecture, Filesystem, PartitionType
 from image_composer.steps.assemble import sandbox
 from image_composer.steps.build import Build
 from image_composer.steps.verity_root import VerityRoot, make_verity_root
-from image_composer.workspace import AssembledRoot, FinishedImages, TreeSize
+from image_composer.workspace import AssembledRoot, FinishedDisk, TreeSize
 
 REMOVABLE_LOADER = {Architecture.X86_64: "BOOTX64.EFI", Architecture.AARCH64: "BOOTAA64.EFI"}
 """Name by which firmware finds a boot loader on a disk it knows nothing of (UEFI specification, 3.5.1.1)."""
@@ -29,9 +26,12 @@ REMOVABLE_LOADER = {Architecture.X86_64: "BOOTX64.EFI", Architecture.AARCH64: "B
 LOADER_NAME = {Architecture.X86_64: "systemd-bootx64.efi", Architecture.AARCH64: "systemd-bootaa64.efi"}
 LOADER_CONFIGURATION = b"timeout 0\n"
 
+SHARED = 0o666
+"""Mode of the disk: `attest` is another user in a pod, writes signatures into it and links outputs to it."""
 
-def make_images(build: Build) -> None:
-    """Make all outputs.
+
+def make_disk(build: Build) -> None:
+    """Make the disk.
 
     Raises:
         DiskTooSmallError: the content does not fit.
@@ -40,7 +40,6 @@ def make_images(build: Build) -> None:
     workspace = build.workspace
     assembled = workspace.read(workspace.assembled, AssembledRoot)
     workspace.parts.mkdir(exist_ok=True)
-    workspace.images.mkdir(exist_ok=True)
     verity = make_verity_root(build, assembled)
     command_line = kernel_command_line(build, verity)
     uki = workspace.boot / "uki.efi"
@@ -57,17 +56,12 @@ def make_images(build: Build) -> None:
     )
     files = esp_files(build, uki)
     layout = plan_disk(build, assembled, files, verity)
-    disk = workspace.images.with_name("disk.raw")  # where the outputs are, so that they can share its blocks
     tools: ToolRunner = build.runner
-    write_disk(layout, make_partitions(build, assembled, layout, files, verity), disk, tools=tools)
-    names = {output_name(build.spec.image, output): output for output in build.spec.image.outputs}
-    build.reporter.info(f"writing {', '.join(names)}")
-    scratch = workspace.images.with_name("outputs")
-    workshop = Workshop(Stamp(build.identity, assembled.epoch), tools, scratch, build.settings.jobs)
-    write_outputs(disk, [Wanted(output, workspace.images / name) for name, output in names.items()], workshop)
+    write_disk(layout, make_partitions(build, assembled, layout, files, verity), workspace.disk, tools=tools)
+    workspace.disk.chmod(SHARED)
     root_size = sum(tree.blocks for tree in assembled.trees.values()) * ext4_size.BLOCK
-    workspace.write(workspace.finished, FinishedImages(disk_size=layout.size, root_size=root_size, files=list(names)))
-    build.reporter.conclude(f"{', '.join(names)}: a disk of {format_size(layout.size)}")
+    workspace.write(workspace.finished_disk, FinishedDisk(disk_size=layout.size, root_size=root_size))
+    build.reporter.conclude(f"a disk of {format_size(layout.size)}")
 
 
 def kernel_command_line(build: Build, verity: VerityRoot | None = None) -> str:

@@ -10,6 +10,7 @@ from image_composer import __version__
 from image_composer.digest import file_sha256, pretty_json
 from image_composer.errors import DestinationError
 from image_composer.evidence.result import RESULT_FILE, Artifact, BuildResult, Document
+from image_composer.formats.naming import base_name
 from image_composer.pod.message import PublishedResult
 from image_composer.publish import directory
 from image_composer.publish.published import published_result
@@ -17,13 +18,15 @@ from image_composer.spec.base import format_size
 from image_composer.spec.location import object_uri
 from image_composer.steps.attest import CHECKSUMS, LOCK_SUFFIX, PROVENANCE_SUFFIX, SBOM_SUFFIX
 from image_composer.steps.build import Build
-from image_composer.workspace import AssembledRoot, FinishedImages, PublishPlace
+from image_composer.steps.verify import VERIFY_SUFFIX
+from image_composer.workspace import AssembledRoot, FinishedDisk, FinishedImages, PublishPlace
 
-Kind = Literal["sbom", "lock", "provenance", "checksums"]
+Kind = Literal["sbom", "lock", "provenance", "verification", "checksums"]
 KINDS: tuple[tuple[str, Kind], ...] = (
     (SBOM_SUFFIX, "sbom"),
     (LOCK_SUFFIX, "lock"),
     (PROVENANCE_SUFFIX, "provenance"),
+    (VERIFY_SUFFIX, "verification"),
     (CHECKSUMS, "checksums"),
 )
 
@@ -41,7 +44,10 @@ def publish_results(build: Build) -> None:
     finished = workspace.read(workspace.finished, FinishedImages)
     files = {name: workspace.images / name for name in finished.files}
     files |= {path.name: path for path in sorted(workspace.evidence.iterdir())}
-    digests = evidence_digests(workspace.evidence)
+    base = base_name(build.spec.image.name, build.spec.image.version, build.spec.image.target.architecture)
+    verdict = f"{base}{VERIFY_SUFFIX}"
+    files[verdict] = workspace.verdict
+    digests = {**evidence_digests(workspace.evidence), verdict: file_sha256(workspace.verdict)}
     account = build_result(build, finished, files, digests)
     result = workspace.folder / RESULT_FILE
     workspace.write_text(result, pretty_json(account.model_dump(mode="json", by_alias=True)))
@@ -93,7 +99,7 @@ def no_destination() -> DestinationError:
 
 
 def evidence_digests(evidence: Path) -> dict[str, str]:
-    """Give the digests of all published files but result.json, as the evidence says them."""
+    """Give the digests of images and evidence, as the evidence says them."""
     sums = evidence / CHECKSUMS
     return {**read_checksums(sums.read_text()), CHECKSUMS: file_sha256(sums)}
 
@@ -104,6 +110,7 @@ def build_result(
     """Give the account of a build."""
     workspace, spec = build.workspace, build.spec.image
     assembled = workspace.read(workspace.assembled, AssembledRoot)
+    disk = workspace.read(workspace.finished_disk, FinishedDisk)
     elapsed = timedelta(seconds=sum(build.reporter.timings.values()))
     return BuildResult(
         name=spec.name,
@@ -127,8 +134,8 @@ def build_result(
         ],
         package_count=len(build.lock.packages),
         kernel_version=assembled.kernel_version,
-        disk_size=finished.disk_size,
-        root_size=finished.root_size,
+        disk_size=disk.disk_size,
+        root_size=disk.root_size,
         spec_digest=build.spec.digest(),
         lock_digest=build.lock.content_digest(),
         source_date_epoch=assembled.epoch,

@@ -63,7 +63,7 @@ def test_a_new_imagebuild_gets_its_job_and_says_that_it_is_queued() -> None:
     assert standing(decision) == ("Queued", WORKING)
     assert decision.status.observed_generation == 1
     assert decision.status.job_name == plan_of(build()).job
-    assert [stage.state for stage in decision.status.stages] == ["Pending"] * 8
+    assert [stage.state for stage in decision.status.stages] == ["Pending"] * 9
 
 
 def test_the_same_is_decided_again_whatever_was_written() -> None:
@@ -79,7 +79,7 @@ def test_nothing_is_to_be_done_while_the_pod_works() -> None:
     assert not decision.actions
     assert standing(decision) == ("Running", WORKING)
     assert decision.status.stage == "assemble"
-    assert [str(stage.state) for stage in decision.status.stages] == ["Succeeded"] * 4 + ["Running"] + ["Pending"] * 3
+    assert [str(stage.state) for stage in decision.status.stages] == ["Succeeded"] * 4 + ["Running"] + ["Pending"] * 4
     assert decision.status.attempts == 1
 
 

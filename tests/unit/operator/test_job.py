@@ -89,7 +89,7 @@ def test_the_cleanup_job_is_as_in_its_golden_file() -> None:
 
 def test_stages_run_in_order_after_the_one_that_keeps_the_log() -> None:
     assert list(containers(made())) == [
-        "log", "validate", "preflight", "resolve", "fetch", "assemble", "image", "attest", "publish"
+        "log", "validate", "preflight", "resolve", "fetch", "assemble", "image", "attest", "verify", "publish"
     ]  # fmt: skip
     assert containers(made())["log"]["restartPolicy"] == "Always"
 

@@ -190,8 +190,8 @@ def test_a_manifest_that_is_parsed_already_is_checked_in_the_same_way() -> None:
         (
             requesting(build={"resources": {"bake": {}}}),
             [
-                "spec.build.resources.bake: must be 'validate', 'resolve', 'fetch', 'assemble', 'image', 'attest' or"
-                " 'publish', not 'bake'"
+                "spec.build.resources.bake: must be 'validate', 'resolve', 'fetch', 'assemble', 'image',"
+                " 'attest', 'verify' or 'publish', not 'bake'"
             ],
         ),
         (requesting(build={"retries": 11}), ["spec.build.retries: input should be less than or equal to 10"]),
