@@ -6,8 +6,12 @@ PYTHON ?= python3
 # Further arguments for pytest, for example `make test-fast ARGS="-k lock -x"`.
 ARGS ?=
 
+# Processes that share the tests, one more than processors: machines that start and clusters that settle are waited for.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+
 VENV := .venv
 PYTEST = $(VENV)/bin/pytest $(ARGS)
+SPREAD = -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 SOURCES = builder operator providers tests
 CLUSTER = PYTHONPATH=tests $(VENV)/bin/python -m support.cluster
 CLUSTER_TOOLS = tests/cluster/tools/build.sh pause versitygw kubernetes helm kwok
@@ -50,10 +54,10 @@ cluster-tools-beside: setup-test
 	@nice -n 10 $(CLUSTER_TOOLS) </dev/null >.cache/tools/build.log 2>&1 &
 
 test: cluster-tools-beside lint ## Run every check and every test
-	$(PYTEST)
+	$(PYTEST) $(SPREAD)
 
 test-fast: setup-test ## Run the tests that need no network and no cluster, build no image and boot none
-	$(PYTEST) -m "not boot and not build and not network and not cluster"
+	$(PYTEST) $(SPREAD) -m "not boot and not build and not network and not cluster"
 
 cluster: setup-test ## Bring up a Kubernetes cluster on this machine; it stays until cluster-down
 	@builder/setup/host.sh cluster

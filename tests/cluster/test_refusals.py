@@ -47,7 +47,9 @@ def refused(builds: Builds, s3: S3Server) -> Builds:
     add_secret(builds, s3, "wrong", "not-the-secret-key")
     builds.kubectl("create", "secret", "generic", "half", "--from-literal=AWS_ACCESS_KEY_ID=AK")
     selector = {"build": {"nodeSelector": {"no-such": "node"}}}
-    small = {"build": {"workspace": {"size": "60Mi"}, "retries": 0}}
+    # The kubelet looks every ten seconds: the workspace is full once packages are fetched, and much is left to do then.
+    small = {"build": {"workspace": {"size": "5Mi"}, "retries": 0}}
+    many = [{"format": "raw", "compression": "xz"}, {"format": "raw", "compression": "gzip"}, {"format": "vmdk"}]
     hungry = {"build": {"resources": {"assemble": {"limits": {"memory": "40Mi"}}}, "retries": 0}}
     given: dict[str, dict[str, Any]] = {
         "no-secret": {**tiny(), "destination": at(s3, "later")},
@@ -55,7 +57,7 @@ def refused(builds: Builds, s3: S3Server) -> Builds:
         "wrong-key": {**tiny(), "destination": at(s3, "wrong")},
         "no-bucket": {**tiny(), "destination": at(s3, bucket="nowhere")},
         "no-node": {**tiny(), **selector},
-        "no-room": {**tiny(), **small},
+        "no-room": {**tiny(outputs=many), **small},
         "no-memory": {**tiny(), **hungry},
         "no-package": tiny(packages=["no-such-package"]),
         "no-time": {**tiny(), "build": {"timeout": "6s"}},
@@ -79,7 +81,7 @@ def refused(builds: Builds, s3: S3Server) -> Builds:
         ("no-time", "DeadlineExceeded", ["spec.build.timeout"]),
         ("no-release", "InvalidSpec", ["spec.image.target.release", "99"]),
         ("no-folder", "InvalidSpec", ["spec.build.cache.hostPath"]),
-        ("no-room", "Evicted", ["60Mi"]),
+        ("no-room", "Evicted", ["5Mi"]),
         ("cancelled", "Cancelled", ["spec.cancel"]),
     ],
 )

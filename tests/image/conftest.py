@@ -10,17 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from image_composer.settings import Settings
+from support.boots import BOOTS
 from support.composer import Composer
 from support.guest import FirstBoot, first_boot
 from support.image import CANARY, RELEASES, Credentials, Image, compose, make_credentials
-
-BOOTS = pytest.StashKey[list[str]]()
-"""How long machines took to start, for the end of the report."""
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in terminalreporter.config.stash.get(BOOTS, []):
-        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", params=RELEASES, ids=lambda release: f"debian-{release}")

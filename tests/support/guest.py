@@ -8,7 +8,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,14 +98,21 @@ class Ssh:
         return done.stdout
 
     def wait_until_served(self) -> None:
-        """Wait until the server says who it is: being started, as systemd sees it, is not listening yet."""
+        """Wait until the server lets alice in: being started, as systemd sees it, is not listening yet.
+
+        A whole session each time, since the server logs connections that break off as errors.
+        """
         deadline = time.monotonic() + BOOT_SECONDS
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), ANSWER_SECONDS) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return
+        while not self._lets_in():
             assert time.monotonic() < deadline, "the machine has no SSH server"
             time.sleep(0.5)
+
+    def _lets_in(self) -> bool:
+        words = [*self._client("IdentitiesOnly=yes", "BatchMode=yes"), "-i", str(self.credentials.key)]
+        done = subprocess.run(
+            [*words, "alice@127.0.0.1", "true"], capture_output=True, timeout=BOOT_SECONDS, check=False
+        )
+        return done.returncode == 0
 
     def try_passwords(self, user: str, *passwords: str) -> subprocess.CompletedProcess[str]:
         """Try some passwords one after another."""
