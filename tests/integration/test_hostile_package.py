@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import stat
-import subprocess
-import sys
 import tarfile
-import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -23,48 +18,14 @@ from support.debs import Deb
 from support.distribution import with_repository
 from support.openpgp import Key, Keychain
 from support.rawdebs import Member, RawDeb, folder, link, write_raw_repository
+from support.treasures import LEAST_ATTEMPTS, Treasures, treasures
 
 pytestmark = [pytest.mark.network, pytest.mark.build]
 
-ATTEMPTS = (Path(__file__).parents[1] / "support" / "attempts.pl").read_text()
-SECRET_BEGINS = "canary-of-the-host-"
 SCRIPTS = ("preinst", "config", "postinst", "trigger", "dracut")
-LEAST_ATTEMPTS = 60
 
 TEMPLATES = "Template: hostile-config/q\nType: string\nDescription: a question\n A question.\n"
 USES_DEBCONF = "#!/bin/sh\nset -e\n. /usr/share/debconf/confmodule\ndb_version 2.0\ndb_stop\n"
-
-
-@dataclass(frozen=True)
-class Treasures:
-    """What there is to be got on this machine."""
-
-    folder: Path
-    cache: Path
-    victim: subprocess.Popen[bytes]
-    listeners: dict[str, socket.socket]
-    secret: str = field(default_factory=lambda: SECRET_BEGINS + uuid.uuid4().hex)
-    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    def script(self) -> str:
-        """Give the script that goes for them; it does not know the secret, only where it is."""
-        disk = self.folder.stat().st_dev
-        known = {
-            "secret": self.folder / "secret",
-            "secret_begins": SECRET_BEGINS,
-            "folder": self.folder,
-            "cache": self.cache,
-            "workspaces": self.cache / "workspaces",
-            "victim": self.victim.pid,
-            "victim_line": f"victim-{self.mark}",
-            "port": self.listeners["tcp"].getsockname()[1],
-            "abstract": self.mark,
-            "socket": self.folder / "socket",
-            "daemon": f"daemon-{self.mark}",
-            "disk": os.makedev(os.major(disk), os.minor(disk)),
-        }
-        table = "".join(f"    {name} => '{value}',\n" for name, value in known.items())
-        return f"#!/usr/bin/perl\nour %at = (\n{table});\n{ATTEMPTS}"
 
 
 @dataclass(frozen=True)
@@ -86,33 +47,14 @@ class Attack:
 
 
 @pytest.fixture(scope="module")
-def treasures(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Treasures]:
-    place = tmp_path_factory.mktemp("host")
-    with ExitStack() as stack:
-        mark = uuid.uuid4().hex
-        sleep = [sys.executable, "-c", "import time; time.sleep(86400)", f"victim-{mark}"]
-        victim = stack.enter_context(subprocess.Popen(sleep))
-        stack.callback(victim.kill)
-        listeners = {}
-        for name, family, address in (
-            ("tcp", socket.AF_INET, ("127.0.0.1", 0)),
-            ("abstract", socket.AF_UNIX, f"\0{mark}"),
-            ("path", socket.AF_UNIX, "socket"),
-        ):
-            listener = stack.enter_context(socket.socket(family))
-            # the path of a socket has room for 107 bytes only
-            listener.bind(str(place / "socket")) if name == "path" else listener.bind(address)
-            listener.listen()
-            listener.setblocking(False)
-            listeners[name] = listener
-        found = Treasures(place, cache, victim, listeners, mark=mark)
-        (place / "secret").write_text(found.secret)
+def found(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Treasures]:
+    with treasures(tmp_path_factory.mktemp("host"), cache) as found:
         yield found
 
 
-def hostile_packages(treasures: Treasures) -> list[RawDeb]:
-    script = treasures.script()
-    secret = str(treasures.folder / "secret")
+def hostile_packages(found: Treasures) -> list[RawDeb]:
+    script = f"#!/usr/bin/perl\n{found.script('deb')}"
+    secret = str(found.folder / "secret")
     return [
         RawDeb(
             Deb("hostile", scripts={"preinst": script, "postinst": script}),
@@ -162,13 +104,13 @@ exit 0;
 
 @pytest.fixture(scope="module")
 def attack(
-    tmp_path_factory: pytest.TempPathFactory, bootable: Composer, treasures: Treasures, keychain: Keychain, key: Key
+    tmp_path_factory: pytest.TempPathFactory, bootable: Composer, found: Treasures, keychain: Keychain, key: Key
 ) -> Attack:
     mirror, place = tmp_path_factory.mktemp("hostile"), tmp_path_factory.mktemp("attack")
-    packages = hostile_packages(treasures)
+    packages = hostile_packages(found)
     write_raw_repository(mirror, keychain, key, *packages)
-    before = snapshot(treasures.folder)
-    composer = replace(bootable, environment={**bootable.environment, "CANARY": treasures.secret})
+    before = snapshot(found.folder)
+    composer = replace(bootable, environment={**bootable.environment, "CANARY": found.secret})
     outcomes = []
     with served(mirror) as url:
         file = write_document(place, with_repository(url, key, *(package.deb.name for package in packages)))
@@ -176,7 +118,7 @@ def attack(
             words = ["--file", str(file)] if stage == "validate" else []
             outcomes.append(composer.run("stage", stage, "--workspace", place / "workspace", *words, options=["-v"]))
             assert outcomes[-1].status == 0, outcomes[-1].said
-    return Attack(treasures, place / "workspace", before, outcomes)
+    return Attack(found, place / "workspace", before, outcomes)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -199,20 +141,13 @@ def test_the_secret_is_in_nothing_that_comes_out(attack: Attack) -> None:
 
 
 def test_what_the_package_attacked_is_unharmed(attack: Attack) -> None:
-    treasures = attack.treasures
-    assert treasures.victim.poll() is None
-    assert snapshot(treasures.folder) == attack.before
-    for listener in treasures.listeners.values():
-        with pytest.raises(BlockingIOError):
-            listener.accept()
+    assert attack.treasures.victim.poll() is None
+    assert snapshot(attack.treasures.folder) == attack.before
+    assert attack.treasures.visitors() == []
 
 
 def test_no_daemon_outlives_the_program_that_started_it(attack: Attack) -> None:
-    def daemons() -> list[str]:
-        found = subprocess.run(["pgrep", "-f", f"daemon-{attack.treasures.mark}"], capture_output=True, check=False)
-        return found.stdout.decode().split()
-
-    until(lambda: not daemons(), lambda: f"still running: {daemons()}")
+    until(lambda: not attack.treasures.daemons(), lambda: f"still running: {attack.treasures.daemons()}")
 
 
 @pytest.mark.parametrize("name", ["planted-by-an-absolute-name", "planted-through-a-link"])

@@ -125,7 +125,8 @@ SCRIPTS = {
 
 def hostile(found: Treasures) -> Rpm:
     """Give a package all of whose scripts go for the machine."""
-    scripts = {section: found.script(name) + LENT for name, section in SCRIPTS.items()}
+    script = found.script("rpm") + LENT
+    scripts = {section: f"$ENV{{DPKG_MAINTSCRIPT_NAME}} = '{name}';\n{script}" for name, section in SCRIPTS.items()}
     scripts["pretrans -p <lua>"] = IN_LUA.replace("{secret}", str(found.folder / "secret"))
     return Rpm(
         "hostile",

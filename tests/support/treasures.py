@@ -31,11 +31,13 @@ class Treasures:
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     secret: str = field(default_factory=lambda: SECRET_BEGINS + uuid.uuid4().hex)
 
-    def script(self, name: str) -> str:
-        """Give a script in perl; it does not know the secret, only where it is.
+    def script(self, packages: str) -> str:
+        """Give the script, in perl; it does not know the secret, only where it is.
+
+        Its lines in `/var/lib/hostile/log` begin with what dpkg calls the script that runs.
 
         Args:
-            name: what its lines in `/var/lib/hostile/log` begin with.
+            packages: what the names of packages end with where it runs.
         """
         disk = self.folder.stat().st_dev
         known = {
@@ -53,8 +55,8 @@ class Treasures:
             "disk": os.makedev(os.major(disk), os.minor(disk)),
         }
         table = "".join(f"    {key} => '{value}',\n" for key, value in known.items())
-        attempts = Path(__file__).with_name("attempts.pl").read_text().replace("*.deb", "*.rpm")
-        return f"$ENV{{DPKG_MAINTSCRIPT_NAME}} = '{name}';\nour %at = (\n{table});\n{attempts}"
+        attempts = Path(__file__).with_name("attempts.pl").read_text().replace("*.deb", f"*.{packages}")
+        return f"our %at = (\n{table});\n{attempts}"
 
     def daemons(self) -> list[str]:
         """Give the processes that the script left running."""
