@@ -48,11 +48,17 @@ class Stage:
 STAGES: Sequence[Stage] = (
     Stage("validate", "checking the document", (), ("spec.json", "destination.json"), step("validate:validate")),
     Stage("resolve", "resolving packages", ("spec.json",), ("lock.json",), step("resolve:lock_packages")),
-    Stage("fetch", "fetching packages", ("lock.json",), ("packages", "fetch.json"), step("fetch:fetch_packages")),
+    Stage(
+        "fetch",
+        "fetching packages",
+        ("spec.json", "lock.json"),
+        ("packages", "inputs", "fetch.json"),
+        step("fetch:fetch_packages"),
+    ),
     Stage(
         "assemble",
         "assembling the root",
-        ("spec.json", "lock.json", "packages", "fetch.json"),
+        ("spec.json", "lock.json", "packages", "inputs", "fetch.json"),
         ("root", "boot", "exchange", "assemble.json"),
         step("assemble:assemble_root"),
     ),

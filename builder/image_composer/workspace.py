@@ -131,6 +131,10 @@ class Workspace:
         """What is in `packages`."""
         return self.folder / "fetch.json"
 
+    def input(self, path: str) -> Path:
+        """Give the file that holds what a field of the document is downloaded from; `files[3]` is `inputs/files.3`."""
+        return self.folder / "inputs" / path.replace("[", ".").rstrip("]")
+
     @property
     def root(self) -> Path:
         """The root that is assembled."""

@@ -59,6 +59,18 @@ def _once(field: str) -> Rule:
     return Rule(f"self.all(item, !has(item.{field}) || {others})", f"no two may have the same {field}")
 
 
+def _one_source(*names: str) -> list[Rule]:
+    """What has its content from exactly one place, and downloads it with its digest only."""
+    count = " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in names)
+    return [
+        Rule(f"{count} == 1", f"must have exactly one of {', '.join(names)}"),
+        Rule(
+            rule="has(self.url) == has(self.sha256)",
+            message="what is downloaded counts only with its digest, sha256, and nothing else has one",
+        ),
+    ]
+
+
 def _exactly_once(kind: str, what: str) -> Rule:
     """A list of partitions with one of a type."""
     return Rule(
@@ -196,6 +208,19 @@ SPEC: Mapping[str, Refinement] = {
             )
         ],
     ),
+    "ImageSpec.groups": Refinement(list_keys=["name"], rules=[_once("gid")]),
+    "ImageSpec.files": Refinement(list_keys=["path"]),
+    "File": Refinement(
+        rules=_one_source("configMapRef", "content", "contentBase64", "link", "secretRef", "url"),
+    ),
+    "File.path": Refinement(rules=[NO_DOTS]),
+    "File.link": Refinement(rules=[NO_DOTS]),
+    "ImageSpec.folders": Refinement(list_keys=["path"]),
+    "Folder.path": Refinement(rules=[NO_DOTS]),
+    "ImageSpec.scripts": Refinement(list_keys=["name"]),
+    "Script": Refinement(rules=_one_source("configMapRef", "content", "url")),
+    "Script.interpreter": Refinement(rules=[NO_DOTS]),
+    "Systemd.units": Refinement(list_keys=["name"]),
     "User.shell": Refinement(rules=[NO_DOTS]),
     "User.home": Refinement(rules=[NO_DOTS]),
     "Disk.partitions": Refinement(

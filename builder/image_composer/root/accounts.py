@@ -5,13 +5,15 @@ Formats: passwd(5), shadow(5), group(5), gshadow(5), sudoers(5).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import date
 
 from image_composer.errors import AssemblyError
 from image_composer.root import operations
 from image_composer.root.operations import Operation
-from image_composer.spec.image import Sudo, User
+from image_composer.spec.accounts import Group, Sudo, User
 
 PASSWD, SHADOW, GROUP, GSHADOW = "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"
 FILES = (PASSWD, SHADOW, GROUP, GSHADOW)
@@ -29,6 +31,7 @@ LOCKED = "!*"
 """No password fits it, and unlocking it by mistake leaves one that none fits either."""
 
 SECONDS_A_DAY = 86400
+EPOCH_DAY = date(1970, 1, 1)
 
 
 @dataclass(slots=True)
@@ -41,7 +44,14 @@ class _Accounts:
     gshadow: list[list[str]]
 
 
-def account_operations(users: Sequence[User], files: Mapping[str, str], epoch: int, shadow_gid: int) -> list[Operation]:
+def account_operations(
+    users: Sequence[User],
+    files: Mapping[str, str],
+    epoch: int,
+    shadow_gid: int,
+    *,
+    groups: Sequence[Group] = (),
+) -> list[Operation]:
     """Say what to write so that the users exist; also for none, since all change dates are set to the epoch.
 
     Args:
@@ -49,6 +59,7 @@ def account_operations(users: Sequence[User], files: Mapping[str, str], epoch: i
         files: text by path of `FILES` as the packages left them.
         epoch: time of the image in seconds since 1970.
         shadow_gid: group that may read the shadow files.
+        groups: of the spec.
 
     Raises:
         AssemblyError: ASSEMBLE_ACCOUNTS, an id is taken, or was to be changed, or a file can't be read.
@@ -56,6 +67,8 @@ def account_operations(users: Sequence[User], files: Mapping[str, str], epoch: i
     accounts = _Accounts(*(_rows(path, files[path]) for path in FILES))
     reserved = frozenset(user.uid for user in users if user.uid is not None)
     homes: list[Operation] = []
+    for wanted in groups:
+        _declare_group(accounts, wanted, groups)
     for user in users:
         homes += _add_user(accounts, user, reserved)
     for user in users:  # now that groups of their own are there
@@ -89,12 +102,17 @@ def _add_user(accounts: _Accounts, user: User, reserved: frozenset[int]) -> list
         row[6] = user.shell
     if user.home is not None:
         row[5] = user.home
+    if user.full_name is not None:
+        row[4] = user.full_name
     password = user.password_hash or LOCKED
     shadow = next((entry for entry in accounts.shadow if entry[0] == user.name), None)
     if shadow is None:
         accounts.shadow.append([user.name, password, "0", "0", "99999", "7", "", "", ""])
     elif is_new or user.password_hash is not None:
         shadow[1] = password
+    if user.expires is not None:
+        row_of_shadow = next(entry for entry in accounts.shadow if entry[0] == user.name)
+        row_of_shadow[7] = str((date.fromisoformat(user.expires) - EPOCH_DAY).days)
     return _home_operations(user, row, is_new=is_new)
 
 
@@ -153,11 +171,48 @@ def _home_operations(user: User, row: Sequence[str], *, is_new: bool) -> list[Op
             operations.write(f"{home}/.ssh/authorized_keys", keys, mode=0o600, uid=uid, gid=gid),
         ]
     if user.sudo is not Sudo.NONE:
-        rule = "NOPASSWD: ALL" if user.sudo is Sudo.PASSWORDLESS else "ALL"
-        found.append(
-            operations.write(f"/etc/sudoers.d/50-{user.name}", f"{user.name} ALL=(ALL:ALL) {rule}\n", mode=0o440)
-        )
+        found.append(operations.write(f"/etc/sudoers.d/50-{user.name}", _sudo_rule(user), mode=0o440))
     return found
+
+
+def _sudo_rule(user: User) -> str:
+    """Give a user's line; what sudoers(5) gives a meaning to in a command is taken literally."""
+    commands = [re.sub(r"([,:=\\])", r"\\\1", command) for command in user.sudo_commands] or ["ALL"]
+    password = "NOPASSWD: " if user.sudo is Sudo.PASSWORDLESS else ""
+    return f"{user.name} ALL=(ALL:ALL) {password}{', '.join(commands)}\n"
+
+
+def _declare_group(accounts: _Accounts, wanted: Group, all_wanted: Sequence[Group]) -> None:
+    """Add a group, or see that one that is there has the id that was asked for.
+
+    Raises:
+        AssemblyError: ASSEMBLE_ACCOUNTS.
+    """
+    taken = {int(row[2]): row[0] for row in accounts.group}
+    there = next((row for row in accounts.group if row[0] == wanted.name), None)
+    if there is not None:
+        if wanted.gid is not None and there[2] != str(wanted.gid):
+            message = (
+                f"{wanted.name} is a group of the distribution with the id {there[2]}, which can't be {wanted.gid}"
+            )
+            raise AssemblyError("ASSEMBLE_ACCOUNTS", message)
+        return
+    if wanted.gid in taken:
+        message = f"the group id {wanted.gid} of {wanted.name} is taken by the group {taken[wanted.gid]}"
+        raise AssemblyError("ASSEMBLE_ACCOUNTS", message)
+    reserved = {group.gid for group in all_wanted if group.gid is not None}
+    gid = _free(taken.keys() | reserved, SYSTEM_GROUP_IDS) if wanted.gid is None else wanted.gid
+    _add_group(accounts, wanted.name, gid)
+
+
+def ids_by_name(files: Mapping[str, str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Give user ids and group ids by name.
+
+    Args:
+        files: text by path of `FILES`.
+    """
+    users, groups = ({row[0]: int(row[2]) for row in _rows(path, files[path])} for path in (PASSWD, GROUP))
+    return users, groups
 
 
 def _rows(path: str, text: str) -> list[list[str]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from image_composer.disk.identity import Identity
@@ -17,16 +16,16 @@ from image_composer.errors import AssemblyError
 from image_composer.provider import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
-from image_composer.root import accounts, operations
+from image_composer.root.configure import Configurer
 from image_composer.root.immutable import early, immutable_operations, movable
 from image_composer.root.initramfs import NAME as INITRD
 from image_composer.root.initramfs import make_initramfs
 from image_composer.root.install_deb import DebInstaller
 from image_composer.root.install_rpm import RpmInstaller
-from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
 from image_composer.spec.image import EtcChanges, ImageSpec, Mutability, Partition
+from image_composer.spec.scripts import Hook
 
 KERNEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
 """What `uname -r` prints; it becomes part of commands and of the UKI."""
@@ -61,6 +60,8 @@ class Assembler:
     epoch: int
     jobs: int
     reporter: Reporter
+    given: Mapping[str, bytes] = field(default_factory=dict)
+    """Content that the document takes from elsewhere, by the path of its field."""
 
     def assemble(self, boot_folder: Path) -> Assembled:
         """Make the root in the workspace's `root/` and put the files that start it into a folder.
@@ -74,11 +75,18 @@ class Assembler:
         self._install()
         self.reporter.info("applying settings")
         moved = self._moved()
-        self._customise(moved)
+        configurer = self._configurer()
+        hostname = self.spec.hostname or self.spec.name
+        configurer.configure(
+            system_operations(
+                hostname, self._mounts(), self.partitions, moved=moved, known_hosts=self.spec.network.hosts
+            )
+        )
         kernel_version = self._kernel_version()
         self.reporter.info(f"making the initramfs of kernel {kernel_version}")
         wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
         make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted)
+        configurer.run_hook(Hook.FINAL)
         last = immutable_operations(moved or [], self._etc) if self._etc is not None else []
         self.sandbox.act("apply", operations=[*final_operations(), *last])
         self._collect(kernel_version, boot_folder)
@@ -96,28 +104,15 @@ class Assembler:
         found: list[str] = self.sandbox.act("folders", paths=movable(self.partitions))["paths"]
         return found
 
+    def _configurer(self) -> Configurer:
+        installed = frozenset(package.name for package in self.lock.packages)
+        return Configurer(self.sandbox, self.spec, self.manifest, installed, self.epoch, self.given, self.reporter)
+
     def _install(self) -> None:
         if self.manifest.family is Family.RPM:
             RpmInstaller(self.sandbox, self.lock, self.files, self.manifest.rpm, self.epoch, self.reporter).install()
         else:
             DebInstaller(self.sandbox, self.lock, self.files, self.jobs, self.reporter).install()
-
-    def _customise(self, moved: Sequence[str] | None) -> None:
-        installed = {package.name for package in self.lock.packages}
-        mounts = self._mounts()
-        hostname = self.spec.hostname or self.spec.name
-        users = accounts.account_operations(
-            self.spec.users, self._read(accounts.FILES), self.epoch, self.manifest.accounts.shadow_gid
-        )
-        wanted = [
-            *default_files(self.manifest, installed),
-            *system_operations(hostname, mounts, self.partitions, moved=moved),
-            *users,
-        ]
-        self.sandbox.act("apply", operations=wanted)
-        units = [unit.name for unit in self.manifest.units if unit.applies(installed)]
-        if units:
-            self.sandbox.run(["systemctl", "enable", *units], env={"SYSTEMD_OFFLINE": "1"})
 
     def _mounts(self) -> list[Mount]:
         return [
@@ -125,12 +120,6 @@ class Assembler:
             for partition in self.partitions
             if partition.mount_point is not None
         ]
-
-    def _read(self, paths: Iterable[str]) -> dict[str, str]:
-        contents = self.sandbox.act("read", paths=list(paths))["contents"]
-        return {
-            path: base64.b64decode(content or "").decode(errors="surrogateescape") for path, content in contents.items()
-        }
 
     def _kernel_version(self) -> str:
         pattern = self.manifest.boot_files[self.spec.target.architecture].kernel
@@ -199,15 +188,6 @@ def check_folder(path: Path) -> None:
     """
     if path.is_symlink() or not path.is_dir():
         raise AssemblyError("ASSEMBLE_NOT_A_FOLDER", f"{path.name}, the content of a partition, is not a folder")
-
-
-def default_files(manifest: Manifest, installed: set[str]) -> list[Operation]:
-    """Say what the distribution's default files are, as far as their packages are there."""
-    return [
-        operations.write(file.path, file.content, mode=int(file.mode, 8))
-        for file in manifest.files
-        if file.applies(installed)
-    ]
 
 
 def version_key(text: str) -> list[tuple[int, str]]:

@@ -85,7 +85,8 @@ def outer(plan: dict[str, Any], program: Callable[[], int]) -> int:
 def holder(plan: dict[str, Any], program: Callable[[], int], parent: int, unshared: int, mapped: int) -> int:
     """Enter the new namespaces and start their init."""
     die_with_parent(parent)
-    call("unshare", libc.unshare(NAMESPACES))
+    kept = CLONE_NEWNET if plan.get("network") else 0
+    call("unshare", libc.unshare(NAMESPACES & ~kept))
     os.write(unshared, b"1")
     os.close(unshared)
     if not os.read(mapped, 1):

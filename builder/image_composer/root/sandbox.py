@@ -55,6 +55,9 @@ MASKED_FOLDERS = ("acpi", "scsi", "asound", "driver", "bus", "irq", "fs")
 PACKAGES = "/run/image-composer/packages"
 """Where the root sees the package files, read-only."""
 
+RESOLVER = "/run/systemd/resolve/stub-resolv.conf"
+"""Where a root with systemd-resolved looks for name servers; its /etc/resolv.conf is a link to it."""
+
 EXCHANGE = "/run/image-composer/exchange"
 """Where programs of the root leave files for the composer."""
 
@@ -93,6 +96,8 @@ class Sandbox:
         shadows: Mapping[str, str] | None = None,
         check: bool = True,
         descriptors: Sequence[int] = (),
+        timeout: float | None = None,
+        network: bool = False,
     ) -> Completed:
         """Run a program of the root, with the root as its world.
 
@@ -102,17 +107,21 @@ class Sandbox:
             shadows: programs of the root (paths) covered by a stand-in of the workspace while this runs.
             check: raise when it fails.
             descriptors: handed over to it.
+            timeout: seconds after which it is killed, with all that it started.
+            network: whether it reaches the network that the composer does, and finds names.
 
         Raises:
             SandboxError: SANDBOX_REFUSED.
-            ToolError: TOOL_FAILED, TOOL_KILLED.
+            ToolError: TOOL_FAILED, TOOL_KILLED, TOOL_TIMEOUT.
         """
         covered = [_bind(source, target, readonly=True, existing=True) for target, source in (shadows or {}).items()]
         shared = [_bind("packages", PACKAGES, readonly=True), _bind("exchange", EXCHANGE)]
-        mounts = [*_system_mounts(), *shared, *covered]
+        names = [_bind("/etc/resolv.conf", RESOLVER, readonly=True, optional=True)] if network else []
+        mounts = [*_system_mounts(), *shared, *covered, *names]
         words = [str(word) for word in argv]
-        plan = {"root": "root", "mounts": mounts, "argv": words}
-        return self._launch(plan, env, f"[in root] {shlex.join(words)}", check=check, descriptors=descriptors)
+        plan = {"root": "root", "mounts": mounts, "argv": words, "network": network}
+        shown = f"[in root] {shlex.join(words)}"
+        return self._launch(plan, env, shown, check=check, descriptors=descriptors, timeout=timeout)
 
     def lend(
         self,
@@ -201,6 +210,7 @@ class Sandbox:
         stdin: bytes | None = None,
         stdout: IO[bytes] | int = subprocess.PIPE,
         descriptors: Sequence[int] = (),
+        timeout: float | None = None,
     ) -> Completed:
         full = {
             "workspace": str(self.workspace),
@@ -222,6 +232,7 @@ class Sandbox:
             check=False,
             shown_as=shown,
             hand_over=[descriptor, *descriptors],
+            timeout=timeout,
         )
         _check_refusal(done)
         if check and done.returncode != 0:

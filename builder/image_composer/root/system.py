@@ -10,6 +10,7 @@ from image_composer.root import operations
 from image_composer.root.immutable import mount_lines
 from image_composer.root.operations import Operation
 from image_composer.spec.image import Filesystem, Partition, PartitionType
+from image_composer.spec.network import HostEntry
 
 LEFTOVERS = (
     "/var/log/*.log", "/var/log/apt/*", "/var/log/journal/*", "/var/cache/ldconfig/aux-cache",
@@ -36,7 +37,12 @@ class Mount:
 
 
 def system_operations(
-    hostname: str, mounts: Sequence[Mount], partitions: Sequence[Partition], *, moved: Sequence[str] | None = None
+    hostname: str,
+    mounts: Sequence[Mount],
+    partitions: Sequence[Partition],
+    *,
+    moved: Sequence[str] | None = None,
+    known_hosts: Sequence[HostEntry] = (),
 ) -> list[Operation]:
     """Say what to write for host name and mounts.
 
@@ -45,10 +51,11 @@ def system_operations(
         mounts: partitions with a mount point.
         partitions: all of the disk, in order.
         moved: of a root that is never written to, the folders that lie in /var.
+        known_hosts: names that the machine knows by itself.
     """
     return [
         operations.write("/etc/hostname", f"{hostname}\n"),
-        operations.write("/etc/hosts", hosts(hostname)),
+        operations.write("/etc/hosts", hosts(hostname, known_hosts)),
         operations.write("/etc/fstab", fstab(mounts, moved=moved)),
         *growth_operations(partitions),
         *(
@@ -68,11 +75,12 @@ def final_operations() -> list[Operation]:
     ]
 
 
-def hosts(hostname: str) -> str:
+def hosts(hostname: str, known: Sequence[HostEntry] = ()) -> str:
     """Give the text of /etc/hosts; 127.0.1.1 is Debian's way to make the own name known without a network."""
     short = hostname.split(".", maxsplit=1)[0]
     names = hostname if short == hostname else f"{hostname} {short}"
-    return f"127.0.0.1 localhost\n127.0.1.1 {names}\n\n::1 localhost ip6-localhost ip6-loopback\n"
+    further = "".join(f"{entry.address} {' '.join(entry.names)}\n" for entry in known)
+    return f"127.0.0.1 localhost\n127.0.1.1 {names}\n{further}\n::1 localhost ip6-localhost ip6-loopback\n"
 
 
 def fstab(mounts: Sequence[Mount], *, moved: Sequence[str] | None = None) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from image_composer.spec.accounts import Group, SshServer, User
 from image_composer.spec.base import (
     AbsolutePath,
     ByteSize,
@@ -18,12 +19,14 @@ from image_composer.spec.base import (
     Number,
     PackageName,
     PackageRequest,
-    PasswordHash,
     SpecModel,
-    SshKey,
     Url,
-    UserName,
 )
+from image_composer.spec.files import File, Folder
+from image_composer.spec.network import NetworkSettings
+from image_composer.spec.scripts import Script
+from image_composer.spec.system import KernelModules, Locale, Messages, Rules, Systemd, Trust
+from image_composer.spec.text import Line, SysctlName
 
 
 class Architecture(StrEnum):
@@ -57,6 +60,9 @@ class Kernel(SpecModel):
 
     command_line: list[KernelArgument] = Field(default_factory=list, max_length=128)
     """Arguments added after the provider's own, in order. `root=` is the composer's to set."""
+
+    modules: KernelModules = Field(default_factory=KernelModules)
+    """Modules that are loaded, their options, and those that are never loaded."""
 
 
 class Signed(StrEnum):
@@ -100,42 +106,6 @@ class Repository(SpecModel):
         default_factory=list, max_length=256
     )
     """Only these packages are taken from here (shell patterns); all when empty."""
-
-
-class Sudo(StrEnum):
-    """What a user may do with sudo."""
-
-    NONE = "none"
-    PASSWORD = "password"  # noqa: S105 - a rule's name, not a password
-    PASSWORDLESS = "passwordless"
-
-
-class User(SpecModel):
-    """A user account. Locked unless it is given a way in; it never has an empty password."""
-
-    name: UserName
-    """Login name; `root` changes the existing account."""
-
-    password_hash: PasswordHash | None = None
-    """Hash as `openssl passwd -6` or `mkpasswd` print it; the password is locked when absent."""
-
-    ssh_authorized_keys: list[SshKey] = Field(default_factory=list, max_length=64)
-    """Public keys that may log in, each as one line of an authorized_keys file."""
-
-    groups: list[UserName] = Field(default_factory=list, max_length=64)
-    """Further groups; one that no package brings is created."""
-
-    uid: Number | None = Field(default=None, ge=1000, le=59999)
-    """User id; the next free one from 1000 when absent."""
-
-    shell: AbsolutePath | None = None
-    """Login shell; `/bin/bash` when absent."""
-
-    home: AbsolutePath | None = None
-    """Home folder; `/home/<name>` when absent."""
-
-    sudo: Sudo = Sudo.NONE
-    """Whether the user may run everything with sudo; brings the package."""
 
 
 class PartitionType(StrEnum):
@@ -302,6 +272,45 @@ class ImageSpec(SpecModel):
 
     users: list[User] = Field(default_factory=list, max_length=256)
     """User accounts."""
+
+    groups: list[Group] = Field(default_factory=list, max_length=256)
+    """Groups beside those of packages."""
+
+    ssh: SshServer = Field(default_factory=SshServer)
+    """Who may log in over the network, and how."""
+
+    files: list[File] = Field(default_factory=list, max_length=512)
+    """Files, written after everything else that the document says."""
+
+    folders: list[Folder] = Field(default_factory=list, max_length=256)
+    """Folders, made before the files."""
+
+    systemd: Systemd = Field(default_factory=Systemd)
+    """Units, and which of them are started."""
+
+    sysctl: Annotated[dict[SysctlName, Line], Field(max_length=256)] = Field(default_factory=dict)
+    """Kernel settings by name, set at every start."""
+
+    tmpfiles: list[Line] = Field(default_factory=list, max_length=256)
+    """Lines of tmpfiles.d(5): what is made, changed or cleared at every start."""
+
+    udev_rules: list[Rules] = Field(default_factory=list, max_length=64)
+    """Rules about devices, as in udev(7)."""
+
+    network: NetworkSettings = Field(default_factory=NetworkSettings)
+    """Interfaces, names, time, proxies and packet filter of the running system."""
+
+    locale: Locale = Field(default_factory=Locale)
+    """Language, keyboard and time zone of the running system."""
+
+    messages: Messages = Field(default_factory=Messages)
+    """Texts for people who log in."""
+
+    trust: Trust = Field(default_factory=Trust)
+    """Authorities that the running system trusts."""
+
+    scripts: list[Script] = Field(default_factory=list, max_length=64)
+    """Scripts that are run while the image is composed."""
 
     disk: Disk = Field(default_factory=Disk)
     """Size and layout of the disk."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 import yaml
@@ -83,6 +84,8 @@ def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
     """Give the model that a field holds, and whether it holds a list of them."""
     is_list = get_origin(annotation) is list
     held = get_args(annotation)[0] if is_list else annotation
+    if get_origin(held) is UnionType:  # it may be absent
+        held = next(choice for choice in get_args(held) if choice is not NoneType)
     return (held if isinstance(held, type) and issubclass(held, BaseModel) else None), is_list
 
 
@@ -105,10 +108,16 @@ def _scalar(entry: Mapping[str, Any]) -> str:
     if entry["type"] == "integer":
         return f"whole number from {entry['minimum']} to {entry['maximum']}"
     if entry["type"] == "object":
-        return f"mapping of names to text, at most {entry['maxProperties']}"
+        return f"mapping of names to {_values(entry)}, at most {entry['maxProperties']}"
     form = f" like `{entry['pattern']}`" if "pattern" in entry else ""
     length = f", at most {entry['maxLength']} characters" if "maxLength" in entry else ""
     return f"text{form}{length}"
+
+
+def _values(entry: Mapping[str, Any]) -> str:
+    """Say what a mapping's values are."""
+    held = entry.get("additionalProperties") or next(iter(entry.get("patternProperties", {}).values()), {})
+    return "numbers" if held.get("type") == "integer" else "text"
 
 
 def _anchor(title: str) -> str:

@@ -5,11 +5,12 @@ Rules about what a distribution can do need its manifest: `target_problems`.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from image_composer.errors import Problem
+from image_composer.spec import rules_system
+from image_composer.spec.accounts import Sudo
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.destination import Destination, S3Destination
 from image_composer.spec.image import (
@@ -22,7 +23,6 @@ from image_composer.spec.image import (
     Partition,
     PartitionType,
     Signed,
-    Sudo,
 )
 from image_composer.spec.imagebuild import BuildRequest
 from image_composer.spec.packages import parse_package_request
@@ -117,7 +117,7 @@ def _command_line(spec: ImageSpec) -> Iterator[Finding]:
 
 
 def _repositories(spec: ImageSpec) -> Iterator[Finding]:
-    yield from _once("repositories", "id", (repository.id for repository in spec.repositories))
+    yield from rules_system.once("repositories", "id", (repository.id for repository in spec.repositories))
     for number, repository in enumerate(spec.repositories):
         if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in repository.key:
             yield f"repositories[{number}].key", "must be an ASCII-armoured OpenPGP public key"
@@ -126,8 +126,8 @@ def _repositories(spec: ImageSpec) -> Iterator[Finding]:
 
 
 def _users(spec: ImageSpec) -> Iterator[Finding]:
-    yield from _once("users", "name", (user.name for user in spec.users))
-    yield from _once("users", "uid", (user.uid for user in spec.users if user.uid is not None))
+    yield from rules_system.once("users", "name", (user.name for user in spec.users))
+    yield from rules_system.once("users", "uid", (user.uid for user in spec.users if user.uid is not None))
     for number, user in enumerate(spec.users):
         if user.name == "root" and (user.uid is not None or user.home is not None):
             yield f"users[{number}]", "uid and home of root can't be changed"
@@ -159,9 +159,9 @@ def _partitions(spec: ImageSpec) -> Iterator[Finding]:
     partitions = spec.disk.partitions
     if not partitions:
         return
-    yield from _once("disk.partitions", "label", (partition.label for partition in partitions))
+    yield from rules_system.once("disk.partitions", "label", (partition.label for partition in partitions))
     points = [partition.mount_point for partition in partitions if partition.mount_point]
-    yield from _once("disk.partitions", "mountPoint", points)
+    yield from rules_system.once("disk.partitions", "mountPoint", points)
     for kind, what in ((PartitionType.ESP, "an EFI system partition"), (PartitionType.ROOT, "a root partition")):
         count = sum(partition.type is kind for partition in partitions)
         if count != 1:
@@ -264,18 +264,8 @@ def _certificates(place: S3Destination) -> Iterator[Finding]:
         yield "caBundle", "is without use: the endpoint is http, where no certificate is shown"
     if "PRIVATE KEY" in place.ca_bundle:
         yield "caBundle", "holds a private key; give certificates only"
-    elif not _are_certificates(place.ca_bundle):
+    elif not rules_system.are_certificates(place.ca_bundle):
         yield "caBundle", "must be certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE"
-
-
-def _are_certificates(text: str) -> bool:
-    import ssl  # noqa: PLC0415 - takes a while to load, and few documents have certificates
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
-    except (ssl.SSLError, ValueError):
-        return False
-    return True
 
 
 def _workspace(request: BuildRequest) -> Iterator[Finding]:
@@ -290,12 +280,6 @@ def _cache(request: BuildRequest) -> Iterator[Finding]:
         yield "build.cache", "must hold exactly one of persistentVolumeClaim and hostPath"
 
 
-def _once(path: str, field: str, values: Iterable[object]) -> Iterator[Finding]:
-    for value, count in Counter(values).items():
-        if count > 1:
-            yield path, f"{field} {value!r} is there {count} times"
-
-
 RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"packages"}), _packages_once),
     (frozenset({"packages", "excludePackages", "kernel"}), _not_both_wanted_and_excluded),
@@ -305,6 +289,14 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"outputs", "disk"}), _outputs),
     (frozenset({"mutability", "immutable"}), _mutability),
     (frozenset({"disk", "mutability"}), _partitions),
+    (frozenset({"users", "groups"}), rules_system.accounts),
+    (frozenset({"files", "folders"}), rules_system.files),
+    (frozenset({"scripts"}), rules_system.scripts),
+    (frozenset({"systemd"}), rules_system.units),
+    (frozenset({"kernel"}), rules_system.kernel_modules),
+    (frozenset({"udevRules"}), rules_system.rule_files),
+    (frozenset({"network"}), rules_system.network),
+    (frozenset({"trust"}), rules_system.certificates),
 )
 """Every rule with the top-level fields it reads."""
 

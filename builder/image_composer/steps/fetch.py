@@ -9,6 +9,7 @@ from image_composer.package import deb_header, rpm_header
 from image_composer.provider import Family
 from image_composer.repository.sources import RpmSource
 from image_composer.steps.build import Build
+from image_composer.steps.inputs import fetch_inputs
 from image_composer.steps.resolve import build_sources
 from image_composer.store.fetch import fetch
 from image_composer.store.rpm_trust import verify_packages
@@ -23,7 +24,7 @@ def fetch_packages(build: Build) -> None:
 
     Raises:
         SpecError: SPEC_FOREIGN_ARCHITECTURE, before anything is fetched.
-        RepositoryError: a package can't be had, is not the one that the lock names, or not signed as it must be.
+        RepositoryError: something can't be had, is not what lock or document name, or not signed as it must be.
     """
     check_architecture(build.spec, platform.machine())
     files = fetch(
@@ -46,6 +47,7 @@ def fetch_packages(build: Build) -> None:
             reporter=build.reporter,
             jobs=build.settings.jobs,
         )
+    fetch_inputs(build)
     newest = max([EARLIEST, *times(files.values())])
     names = {name: path.name for name, path in sorted(files.items())}
     build.workspace.write(build.workspace.fetched, FetchedPackages(files=names, newest=newest))

@@ -13,7 +13,8 @@ from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve
 from image_composer.repository.sources import DebSource, RepositorySource, RpmSource
 from image_composer.settings import KEYS_PREFIX, Settings, archive_variable
-from image_composer.spec.image import ImageSpec, Mutability, Repository, Signed, Sudo
+from image_composer.spec.accounts import Sudo
+from image_composer.spec.image import ImageSpec, Mutability, Repository, Signed
 from image_composer.spec.packages import parse_package_request
 from image_composer.steps.build import Build
 

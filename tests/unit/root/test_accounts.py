@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from image_composer.errors import AssemblyError
 from image_composer.root.accounts import FILES, GROUP, GSHADOW, LOCKED, PASSWD, SHADOW, account_operations
 from image_composer.root.operations import Operation
-from image_composer.spec.image import User
+from image_composer.spec.accounts import User
 from support.specs import ED25519_KEY, SHA512_HASH
 
 EPOCH = 1_700_000_000

@@ -1,0 +1,119 @@
+"""From a root with its packages to one that is as the document says: settings, accounts, units, files, scripts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from image_composer.errors import AssemblyError, ToolError
+from image_composer.provider import Manifest
+from image_composer.report import Reporter
+from image_composer.root import accounts, operations
+from image_composer.root.customise.all import document_changes, looked_for
+from image_composer.root.customise.changes import Changes, Root
+from image_composer.root.operations import Operation
+from image_composer.root.sandbox import Sandbox
+from image_composer.root.scripts import run_scripts
+from image_composer.spec.image import ImageSpec
+from image_composer.spec.scripts import Hook
+
+OFFLINE = {"SYSTEMD_OFFLINE": "1"}
+"""Tells systemctl that it changes a root and no running system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configurer:
+    """Carries out a document in one root."""
+
+    sandbox: Sandbox
+    spec: ImageSpec
+    manifest: Manifest
+    installed: frozenset[str]
+    """Names of the packages."""
+
+    epoch: int
+    given: Mapping[str, bytes]
+    """Content that the document takes from elsewhere, by the path of its field: `files[3]`, `scripts[0]`."""
+
+    reporter: Reporter
+
+    def configure(self, system: Sequence[Operation]) -> None:
+        """Carry out the document.
+
+        Args:
+            system: what the disk's layout wants written.
+
+        Raises:
+            AssemblyError: the document can't be carried out in this root.
+            SandboxError: there can be no sandbox.
+            ToolError: a program failed.
+        """
+        self.run_hook(Hook.AFTER_PACKAGES)
+        users = accounts.account_operations(
+            self.spec.users,
+            self._read(accounts.FILES),
+            self.epoch,
+            self.manifest.accounts.shadow_gid,
+            groups=self.spec.groups,
+        )
+        self._apply([*default_files(self.manifest, self.installed), *system, *users])
+        own = tuple(unit.name for unit in self.manifest.units if unit.applies(self.installed))
+        self._carry_out(Changes(enable=own))
+        files = {int(path[6:-1]): content for path, content in self.given.items() if path.startswith("files[")}
+        self._carry_out(document_changes(self.spec, files, self._root()))
+        self.run_hook(Hook.AFTER_CONFIGURATION)
+
+    def run_hook(self, hook: Hook) -> None:
+        """Run the document's scripts of one hook.
+
+        Raises:
+            AssemblyError: one failed.
+        """
+        run_scripts(self.sandbox, self.spec, hook, self.given, self.reporter)
+
+    def _root(self) -> Root:
+        users, groups = accounts.ids_by_name(self._read(accounts.FILES))
+        found = self.sandbox.act("match", patterns=looked_for(self.spec))["paths"]
+        present = frozenset(path for path, matches in found.items() if matches)
+        return Root(self.installed, users, groups, present)
+
+    def _carry_out(self, changes: Changes) -> None:
+        """Write what is to be written, and let the root's own programs do the rest."""
+        self._apply(changes.operations)
+        for command in changes.commands:
+            self.sandbox.run(command)
+        for verb, units in (("enable", changes.enable), ("disable", changes.disable), ("mask", changes.mask)):
+            if units:
+                self._systemctl(verb, units)
+
+    def _systemctl(self, verb: str, units: Sequence[str]) -> None:
+        try:
+            self.sandbox.run(["systemctl", "--quiet", verb, "--", *units], env=OFFLINE)
+        except ToolError as error:
+            if error.code != "TOOL_FAILED":
+                raise
+            raise AssemblyError(
+                "ASSEMBLE_UNITS",
+                f"systemctl can't {verb} {', '.join(units)}: {error.message.splitlines()[-1]}",
+                hint="a unit comes with a package, or stands in systemd.units",
+            ) from error
+
+    def _apply(self, wanted: Sequence[Operation]) -> None:
+        if wanted:
+            self.sandbox.act("apply", operations=list(wanted))
+
+    def _read(self, paths: Iterable[str]) -> dict[str, str]:
+        contents = self.sandbox.act("read", paths=list(paths))["contents"]
+        return {
+            path: base64.b64decode(content or "").decode(errors="surrogateescape") for path, content in contents.items()
+        }
+
+
+def default_files(manifest: Manifest, installed: frozenset[str]) -> list[Operation]:
+    """Say what the distribution's default files are, as far as their packages are there."""
+    return [
+        operations.write(file.path, file.content, mode=int(file.mode, 8))
+        for file in manifest.files
+        if file.applies(installed)
+    ]

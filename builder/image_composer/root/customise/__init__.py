@@ -1,0 +1,1 @@
+"""What the document wants of the running system: a module a concern, each from its part of the document to changes."""

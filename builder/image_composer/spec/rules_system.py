@@ -1,0 +1,158 @@
+"""Rules that span fields of what a document says about the running system."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from image_composer.spec.accounts import Sudo
+from image_composer.spec.files import File
+from image_composer.spec.image import ImageSpec
+from image_composer.spec.scripts import Script
+
+Finding = tuple[str, str]
+"""Path below the spec, and the sentence."""
+
+OURS = frozenset({"/etc/fstab", "/etc/hostname", "/etc/machine-id", "/etc/passwd", "/etc/shadow", "/etc/group"})
+"""Files that other parts of a document are about, or that no image may bring."""
+
+VOLATILE = ("/dev", "/proc", "/run", "/sys", "/tmp")  # noqa: S108 - folders of the image
+"""Folders whose content the running system makes itself."""
+
+
+def accounts(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with users and groups."""
+    yield from once("groups", "name", (group.name for group in spec.groups))
+    yield from once("groups", "gid", (group.gid for group in spec.groups if group.gid is not None))
+    for number, user in enumerate(spec.users):
+        if user.sudo_commands and user.sudo is Sudo.NONE:
+            yield f"users[{number}].sudoCommands", "are without use: sudo is 'none'"
+        if user.expires is not None and not _is_day(user.expires):
+            yield f"users[{number}].expires", f"{user.expires} is no day of the calendar"
+        if user.name == "root" and user.expires is not None:
+            yield f"users[{number}].expires", "root can't expire: nobody could repair the machine"
+
+
+def files(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with files and folders."""
+    yield from once("files", "path", (file.path for file in spec.files))
+    yield from once("folders", "path", (folder.path for folder in spec.folders))
+    for number, file in enumerate(spec.files):
+        path = f"files[{number}]"
+        yield from _place(f"{path}.path", file.path)
+        yield from _one_source(path, file)
+        if file.link is not None and file.mode is not None:
+            yield f"{path}.mode", "is without use: a link has none of its own"
+    for number, folder in enumerate(spec.folders):
+        yield from _place(f"folders[{number}].path", folder.path)
+
+
+def scripts(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with scripts."""
+    yield from once("scripts", "name", (script.name for script in spec.scripts))
+    for number, script in enumerate(spec.scripts):
+        yield from _one_source(f"scripts[{number}]", script)
+
+
+def units(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with units."""
+    wanted = spec.systemd
+    yield from once("systemd.units", "name", (unit.name for unit in wanted.units))
+    names = [f"{drop_in.unit}.d/{drop_in.name}" for drop_in in wanted.drop_ins]
+    yield from once("systemd.dropIns", "unit and name", names)
+    enabled = {*wanted.enable, *(unit.name for unit in wanted.units if unit.enable)}
+    for field, listed in (("disable", wanted.disable), ("mask", wanted.mask)):
+        for number, name in enumerate(listed):
+            if name in enabled:
+                yield f"systemd.{field}[{number}]", f"{name} is enabled, too"
+    for number, unit in enumerate(wanted.units):
+        if unit.name in wanted.mask:
+            yield f"systemd.units[{number}].name", "is masked, too"
+    if wanted.default_target is not None and not wanted.default_target.endswith(".target"):
+        yield "systemd.defaultTarget", "must be a target"
+
+
+def kernel_modules(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with kernel modules."""
+    for number, name in enumerate(spec.kernel.modules.load):
+        if name in spec.kernel.modules.blacklist:
+            yield f"kernel.modules.load[{number}]", f"{name} is blacklisted, too"
+
+
+def rule_files(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with rules about devices."""
+    yield from once("udevRules", "name", (rules.name for rules in spec.udev_rules))
+
+
+def network(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with the network."""
+    names = [(one.name, one.mac_address) for one in spec.network.interfaces]
+    for number, one in enumerate(spec.network.interfaces):
+        path = f"network.interfaces[{number}]"
+        if names.count((one.name, one.mac_address)) > 1:
+            yield f"{path}.name", f"{one.name} is there twice"
+        for name in one.vlans:
+            if any(character in name for character in "*?"):
+                yield f"{path}.vlans[{name}]", "is the name of one interface, without * and ?"
+
+
+def certificates(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with certificates."""
+    for name, text in spec.trust.certificates.items():
+        path = f"trust.certificates.{name}"
+        if "PRIVATE KEY" in text:
+            yield path, "holds a private key; give certificates only"
+        elif not are_certificates(text):
+            yield path, "must be a certificate in PEM, between BEGIN CERTIFICATE and END CERTIFICATE"
+
+
+def are_certificates(text: str) -> bool:
+    """Say whether a text is certificates in PEM."""
+    import ssl  # noqa: PLC0415 - takes a while to load, and few documents have certificates
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _one_source(path: str, item: File | Script) -> Iterator[Finding]:
+    """See that content comes from one place, and downloads with their digest."""
+    names = {"content": item.content, "url": item.url, "configMapRef": item.config_map_ref}
+    if isinstance(item, File):
+        names |= {"contentBase64": item.content_base64, "secretRef": item.secret_ref, "link": item.link}
+    given = [name for name, value in names.items() if value is not None]
+    if len(given) != 1:
+        found = " and ".join(sorted(given)) or "nothing"
+        yield path, f"must have exactly one of {', '.join(sorted(names))}, not {found}"
+    if item.url is not None and item.sha256 is None:
+        yield f"{path}.sha256", "is missing: what is downloaded counts only with its digest"
+    if item.sha256 is not None and item.url is None:
+        yield f"{path}.sha256", "is without use: nothing is downloaded"
+
+
+def _place(path: str, place: str) -> Iterator[Finding]:
+    if place == "/":
+        yield path, "is the root itself"
+    if place in OURS:
+        yield path, "is written by the composer from other parts of the document"
+    top = "/" + place.split("/")[1]
+    if top in VOLATILE:
+        yield path, f"lies below {top}, which the running system makes anew; see tmpfiles"
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def once(path: str, field: str, values: Iterable[object]) -> Iterator[Finding]:
+    """Say which of some values are there several times."""
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield path, f"{field} {value!r} is there {count} times"
