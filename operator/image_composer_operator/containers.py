@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from image_composer.spec.pod import STAGE_NAMES, BuildSettings, ResourceAmounts, StageResources
+from image_composer_operator.inputs import INPUTS, input_mounts
 from image_composer_operator.model import Plan
 from image_composer_operator.settings import OperatorSettings
 
@@ -159,8 +160,12 @@ def _step(number: int, name: str, plan: Plan, settings: OperatorSettings, mounts
     if name in (PREFLIGHT, "publish"):
         volumes += ["s3"] if mounts.s3 else []
         variables |= {**s3_environment(mounts.s3, plan.folder), **_proxies(settings)}
+    inputs = input_mounts(plan.spec.image) if name == "assemble" else []
+    if inputs:
+        variables["IMAGE_COMPOSER_INPUTS"] = INPUTS
     resources = _stage_resources(own, name)
-    return plain_container(name, argv, settings, mounts=volumes, environment=variables, resources=resources)
+    container = plain_container(name, argv, settings, mounts=volumes, environment=variables, resources=resources)
+    return {**container, "volumeMounts": [*container["volumeMounts"], *inputs]}
 
 
 def _stage_resources(own: BuildSettings, name: str) -> StageResources:

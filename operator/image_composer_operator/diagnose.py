@@ -99,7 +99,9 @@ def _unmounted(warnings: Sequence[Warned]) -> Finding | None:
         if re.search(r'secret "[^"]+" not found|references non-existent secret key', text):
             return Finding(Reason.MISSING_SECRET, _short_mount(text))
         if re.search(r'configmap "[^"]+" not found|references non-existent config key', text):
-            return Finding(Reason.MISSING_LOCK, _short_mount(text))
+            is_lock = re.search(r'volume "lock"', text) is not None
+            reason = Reason.MISSING_LOCK if is_lock else Reason.MISSING_CONFIG_MAP
+            return Finding(reason, _short_mount(text))
         if warning.reason != "FailedCreatePodSandBox":
             return Finding(Reason.VOLUME_FAILED, text)
     return None

@@ -6,6 +6,7 @@ from typing import Any
 
 from image_composer.spec.pod import CacheVolume, Medium, WorkspaceVolume
 from image_composer_operator.containers import TRUSTED_CA_FILE, keys_file
+from image_composer_operator.inputs import input_volumes
 from image_composer_operator.model import Plan
 from image_composer_operator.names import ANNOTATION_DOCUMENT, ANNOTATION_KEYS, ANNOTATION_TRUSTED_CA
 from image_composer_operator.settings import OperatorSettings
@@ -36,6 +37,7 @@ def build_volumes(plan: Plan, settings: OperatorSettings) -> list[Manifest]:
         volumes.append({"name": "lock", "configMap": {"name": reference.name, "items": items, "defaultMode": READABLE}})
     if plan.destination.credentials_secret_ref is not None:
         volumes.append(s3_volume(plan.destination.credentials_secret_ref.name))
+    volumes += input_volumes(plan.spec.image)
     if settings.host_sources:
         volumes.append({"name": "apt", "hostPath": {"path": "/etc/apt", "type": "Directory"}})
     return volumes

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from image_composer.errors import Problem, RepositoryError, SpecError
 from image_composer.settings import MIB
+from image_composer.spec.document import Document
 from image_composer.spec.files import File, KeyRef
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Script
@@ -80,15 +81,22 @@ def given_content(build: Build) -> dict[str, bytes]:
     return found
 
 
-def check_inputs(build: Build, spec: ImageSpec) -> list[Problem]:
-    """Give what is missing of ConfigMaps and Secrets, where they are known: on a laptop, before anything is built."""
-    problems = []
-    for path, item in _items(spec):
-        for kind, reference in _references(item):
-            place = _place(build, kind, reference)
-            if place is None or not place.is_file():
-                problems.append(_missing(path, kind, reference, place))
-    return problems
+def check_inputs(build: Build, document: Document) -> None:
+    """See that keys of ConfigMaps and Secrets are there, on a machine that can't ask a cluster: before the work.
+
+    Raises:
+        SpecError: SPEC_INPUT_MISSING, with all that are missing.
+    """
+    if not build.needs_named_lock:
+        return
+    problems = [
+        _missing(document.path(path), kind, reference, place)
+        for path, item in _items(document.spec)
+        for kind, reference in _references(item)
+        if (place := _place(build, kind, reference)) is None or not place.is_file()
+    ]
+    if problems:
+        raise SpecError(problems, hint=HINT)
 
 
 def _items(spec: ImageSpec) -> Iterator[tuple[str, File | Script]]:
@@ -118,7 +126,7 @@ def _read_key(build: Build, path: str, kind: str, reference: KeyRef) -> bytes:
     return place.read_bytes()
 
 
-HINT = "give the folder that holds configmaps/NAME/KEY and secrets/NAME/KEY by --inputs or IMAGE_COMPOSER_INPUTS"
+HINT = "name the folder that holds them as configmaps/NAME/KEY and secrets/NAME/KEY in IMAGE_COMPOSER_INPUTS"
 
 
 def _missing(path: str, kind: str, reference: KeyRef, place: Path | None) -> Problem:

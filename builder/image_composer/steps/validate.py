@@ -13,6 +13,7 @@ from image_composer.spec.document import HINT, Document, Placement, read_documen
 from image_composer.spec.location import content_digest, folder_key
 from image_composer.spec.rules import target_problems
 from image_composer.steps.build import Build
+from image_composer.steps.inputs import check_inputs
 from image_composer.workspace import NormalisedSpec, PublishPlace
 
 
@@ -64,6 +65,7 @@ def check_document(build: Build, content: bytes) -> tuple[Document, NormalisedSp
     if problems:
         raise SpecError(problems, hint=HINT)
     named_lock(build, document)
+    check_inputs(build, document)
     return document, NormalisedSpec(path=document.prefix, image=document.spec)
 
 

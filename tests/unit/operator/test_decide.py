@@ -233,6 +233,7 @@ def test_a_job_that_gets_no_pod_says_why(warning: tuple[str, str], reason: str) 
             "MissingSecret",
         ),
         ('MountVolume.SetUp failed for volume "lock" : configmap "lock" not found', "MissingLock"),
+        ('MountVolume.SetUp failed for volume "configmap-0" : configmap "rules" not found', "MissingConfigMap"),
         ('MountVolume.SetUp failed for volume "cache" : hostPath type check failed', "VolumeFailed"),
     ],
 )

@@ -13,10 +13,18 @@ from image_composer_operator.job import build_job, cleanup_job
 from image_composer_operator.model import make_plan, read_build
 from image_composer_operator.settings import Defaults, OperatorSettings, check_settings
 from support import golden
-from support.builds import S3, Body, build
+from support.builds import S3, Body, build, image
 
 SECRET = {"s3": {**S3["s3"], "credentialsSecretRef": {"name": "s3"}}}
 EVERYTHING: Body = {
+    "image": {
+        **image(),
+        "files": [
+            {"path": "/etc/gateway/token", "secretRef": {"name": "gateway", "key": "token"}},
+            {"path": "/etc/gateway/rules", "configMapRef": {"name": "gateway", "key": "rules"}},
+        ],
+        "scripts": [{"name": "audit", "configMapRef": {"name": "gateway", "key": "audit.sh"}}],
+    },
     "destination": SECRET,
     "lockRef": {"name": "locks", "key": "edge.json"},
     "build": {
@@ -116,6 +124,13 @@ def test_credentials_are_seen_where_the_bucket_is_reached_and_nowhere_else(spec:
         if any(mount["name"] == "s3" for mount in container["volumeMounts"])
     }
     assert holders == {"log", "preflight", "publish"}
+
+
+def test_secrets_that_become_files_are_seen_where_they_are_written_and_nowhere_else() -> None:
+    mounts = {name: container["volumeMounts"] for name, container in containers(made(**EVERYTHING)).items()}
+    holders = {name for name, listed in mounts.items() if any(one["name"] == "secret-0" for one in listed)}
+    assert holders == {"assemble"}
+    assert {one["mountPath"] for one in mounts["assemble"]} >= {"/inputs/configmaps/gateway", "/inputs/secrets/gateway"}
 
 
 def test_no_container_sees_the_api() -> None:
