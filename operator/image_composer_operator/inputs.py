@@ -43,11 +43,12 @@ def input_mounts(spec: ImageSpec) -> list[Manifest]:
 
 
 def _config_maps(spec: ImageSpec) -> dict[str, list[str]]:
-    return _keys(item.config_map_ref for item in (*spec.files, *spec.scripts))
+    files = [file.config_map_ref for file in spec.files]
+    return _keys([*files, *(script.config_map_ref for script in spec.scripts)])
 
 
 def _secrets(spec: ImageSpec) -> dict[str, list[str]]:
-    return _keys(item.secret_ref for item in spec.files)
+    return _keys([file.secret_ref for file in spec.files])
 
 
 def _keys(references: Iterable[KeyRef | None]) -> dict[str, list[str]]:

@@ -116,7 +116,9 @@ def _scalar(entry: Mapping[str, Any]) -> str:
 
 def _values(entry: Mapping[str, Any]) -> str:
     """Say what a mapping's values are."""
-    held = entry.get("additionalProperties") or next(iter(entry.get("patternProperties", {}).values()), {})
+    held: Mapping[str, Any] = entry.get("additionalProperties") or next(
+        iter(entry.get("patternProperties", {}).values()), {}
+    )
     return "numbers" if held.get("type") == "integer" else "text"
 
 
