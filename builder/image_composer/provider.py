@@ -212,7 +212,7 @@ class Manifest(SpecModel):
     default_profile: str | None = None
     """Profile of a spec that names none."""
 
-    feature_packages: dict[Literal["sudo", "immutable"], list[PackageName]] = Field(default_factory=dict)
+    feature_packages: dict[Literal["sudo", "immutable", "cloud-init"], list[PackageName]] = Field(default_factory=dict)
     """Packages that a field of the spec brings."""
 
     initramfs: InitramfsFacts

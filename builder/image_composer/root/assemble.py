@@ -17,6 +17,7 @@ from image_composer.provider import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.root.configure import Configurer
+from image_composer.root.customise.software import removal_operations
 from image_composer.root.immutable import early, immutable_operations, movable
 from image_composer.root.initramfs import NAME as INITRD
 from image_composer.root.initramfs import make_initramfs
@@ -63,6 +64,9 @@ class Assembler:
     given: Mapping[str, bytes] = field(default_factory=dict)
     """Content that the document takes from elsewhere, by the path of its field."""
 
+    artifacts: Sequence[Path] = ()
+    """Files of the document's artifacts, in their order."""
+
     def assemble(self, boot_folder: Path) -> Assembled:
         """Make the root in the workspace's `root/` and put the files that start it into a folder.
 
@@ -87,8 +91,9 @@ class Assembler:
         wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
         make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted)
         configurer.run_hook(Hook.FINAL)
+        removed = removal_operations(self.spec.package_manager, self.manifest.family)
         last = immutable_operations(moved or [], self._etc) if self._etc is not None else []
-        self.sandbox.act("apply", operations=[*final_operations(), *last])
+        self.sandbox.act("apply", operations=[*final_operations(), *removed, *last])
         self._collect(kernel_version, boot_folder)
         return Assembled(kernel_version, self._seal())
 
@@ -105,8 +110,16 @@ class Assembler:
         return found
 
     def _configurer(self) -> Configurer:
-        installed = frozenset(package.name for package in self.lock.packages)
-        return Configurer(self.sandbox, self.spec, self.manifest, installed, self.epoch, self.given, self.reporter)
+        return Configurer(
+            sandbox=self.sandbox,
+            spec=self.spec,
+            manifest=self.manifest,
+            installed=frozenset(package.name for package in self.lock.packages),
+            epoch=self.epoch,
+            given=self.given,
+            artifacts=self.artifacts,
+            reporter=self.reporter,
+        )
 
     def _install(self) -> None:
         if self.manifest.family is Family.RPM:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from image_composer.errors import AssemblyError, ToolError
 from image_composer.provider import Manifest
@@ -13,10 +15,14 @@ from image_composer.root import accounts, operations
 from image_composer.root.customise.all import document_changes, looked_for
 from image_composer.root.customise.changes import Changes, Root
 from image_composer.root.operations import Operation
-from image_composer.root.sandbox import Sandbox
+from image_composer.root.sandbox import BARE_EXCHANGE, Sandbox
 from image_composer.root.scripts import run_scripts
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Hook
+from image_composer.spec.software import Artifact
+
+ARTIFACT = "artifact"
+"""Name of a large file in the exchange folder."""
 
 OFFLINE = {"SYSTEMD_OFFLINE": "1"}
 """Tells systemctl that it changes a root and no running system."""
@@ -35,6 +41,9 @@ class Configurer:
     epoch: int
     given: Mapping[str, bytes]
     """Content that the document takes from elsewhere, by the path of its field: `files[3]`, `scripts[0]`."""
+
+    artifacts: Sequence[Path]
+    """Files of the document's artifacts, in their order."""
 
     reporter: Reporter
 
@@ -61,7 +70,10 @@ class Configurer:
         own = tuple(unit.name for unit in self.manifest.units if unit.applies(self.installed))
         self._carry_out(Changes(enable=own))
         files = {int(path[6:-1]): content for path, content in self.given.items() if path.startswith("files[")}
-        self._carry_out(document_changes(self.spec, files, self._root()))
+        root = self._root()
+        self._carry_out(document_changes(self.spec, files, root))
+        for number, artifact in enumerate(self.spec.artifacts):
+            self._bring(artifact, self.artifacts[number], root)
         self.run_hook(Hook.AFTER_CONFIGURATION)
 
     def run_hook(self, hook: Hook) -> None:
@@ -76,7 +88,7 @@ class Configurer:
         users, groups = accounts.ids_by_name(self._read(accounts.FILES))
         found = self.sandbox.act("match", patterns=looked_for(self.spec))["paths"]
         present = frozenset(path for path, matches in found.items() if matches)
-        return Root(self.installed, users, groups, present)
+        return Root(self.installed, self.manifest.family, users, groups, present)
 
     def _carry_out(self, changes: Changes) -> None:
         """Write what is to be written, and let the root's own programs do the rest."""
@@ -86,6 +98,18 @@ class Configurer:
         for verb, units in (("enable", changes.enable), ("disable", changes.disable), ("mask", changes.mask)):
             if units:
                 self._systemctl(verb, units)
+
+    def _bring(self, artifact: Artifact, file: Path, root: Root) -> None:
+        """Copy a large file into the root, by way of the folder that both sides see."""
+        uid, gid = root.owner(artifact.path, artifact.owner, artifact.group)
+        self.reporter.info(f"copying {artifact.path}")
+        place = self.sandbox.workspace / "exchange" / ARTIFACT
+        shutil.copyfile(file, place)
+        place.chmod(0o644)
+        source = f"{BARE_EXCHANGE}/{ARTIFACT}"
+        operation = operations.copy(artifact.path, source, mode=int(artifact.mode, 8), uid=uid, gid=gid)
+        self.sandbox.act("apply", exchange=True, operations=[operation])
+        place.unlink()
 
     def _systemctl(self, verb: str, units: Sequence[str]) -> None:
         try:

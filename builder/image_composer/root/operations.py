@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Operation = Mapping[str, Any]
@@ -50,3 +50,13 @@ def move_content(path: str, target: str) -> Operation:
 def truncate(path: str) -> Operation:
     """Empty a file, if it is there, leaving owner and mode."""
     return {"kind": "truncate", "path": path}
+
+
+def remove_except(path: str, kept: Sequence[str]) -> Operation:
+    """Remove what a folder holds but for names that a pattern matches: entries of it, or files anywhere below."""
+    return {"kind": "remove-except", "path": path, "kept": list(kept)}
+
+
+def copy(path: str, source: str, *, mode: int, uid: int, gid: int) -> Operation:
+    """Copy a file of the exchange folder, never through a link; missing parents are made."""
+    return {"kind": "copy", "path": path, "source": source, "mode": mode, "uid": uid, "gid": gid}

@@ -25,6 +25,7 @@ from image_composer.spec.base import (
 from image_composer.spec.files import File, Folder
 from image_composer.spec.network import NetworkSettings
 from image_composer.spec.scripts import Script
+from image_composer.spec.software import Artifact, CloudInit, Minimize, PackageManager
 from image_composer.spec.system import KernelModules, Locale, Messages, Rules, Systemd, Trust
 from image_composer.spec.text import Line, SysctlName
 
@@ -308,6 +309,18 @@ class ImageSpec(SpecModel):
 
     trust: Trust = Field(default_factory=Trust)
     """Authorities that the running system trusts."""
+
+    artifacts: list[Artifact] = Field(default_factory=list, max_length=64)
+    """Large files that are downloaded into the image, such as archives of container images."""
+
+    cloud_init: CloudInit | None = None
+    """What cloud-init does at the first start; brings the package."""
+
+    package_manager: PackageManager = Field(default_factory=PackageManager)
+    """Repositories that the running system knows, and whether it can install anything."""
+
+    minimize: Minimize = Field(default_factory=Minimize)
+    """What of the packages is left out."""
 
     scripts: list[Script] = Field(default_factory=list, max_length=64)
     """Scripts that are run while the image is composed."""

@@ -68,7 +68,16 @@ def spec_problems(spec: ImageSpec, prefix: str, unknown: frozenset[str]) -> list
 
 def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Problem]:
     """Give what the target can't do of what the spec asks."""
-    rules = (_unknown_mirrors, _profile, _filesystems, _repository_ids, _repository_families, _base_not_excluded)
+    rules = (
+        _unknown_mirrors,
+        _profile,
+        _filesystems,
+        _repository_ids,
+        _repository_families,
+        _base_not_excluded,
+        _holds,
+        _features,
+    )
     findings = [finding for rule in rules for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
 
@@ -245,6 +254,17 @@ def _repository_families(spec: ImageSpec, manifest: Manifest) -> Iterator[Findin
             )
 
 
+def _holds(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    if spec.package_manager.holds and manifest.family != "deb":
+        yield "packageManager.holds", f"can't be kept: {manifest.title} takes rpm packages, which know no holds"
+
+
+def _features(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    """What a field needs comes by itself; without its name that can't be."""
+    if spec.cloud_init is not None and "cloud-init" not in manifest.feature_packages:
+        yield "cloudInit", f"{manifest.title} has no known package for it"
+
+
 def _profile(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
     if spec.profile is not None and spec.profile not in manifest.profiles:
         known = ", ".join(sorted(manifest.profiles)) or "none"
@@ -292,6 +312,7 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"users", "groups"}), rules_system.accounts),
     (frozenset({"files", "folders"}), rules_system.files),
     (frozenset({"scripts"}), rules_system.scripts),
+    (frozenset({"packageManager", "repositories", "artifacts", "files"}), rules_system.software),
     (frozenset({"systemd"}), rules_system.units),
     (frozenset({"kernel"}), rules_system.kernel_modules),
     (frozenset({"udevRules"}), rules_system.rule_files),
@@ -306,3 +327,9 @@ REQUEST_RULES: Sequence[tuple[str, RequestRule]] = (
     ("build", _cache),
 )
 """Every rule about what stands beside the image, with the top-level field it reads."""
+
+TARGET_RULES = (
+    *(_unknown_mirrors, _profile, _filesystems, _repository_ids, _repository_families, _base_not_excluded),
+    *(_holds, _features),
+)
+"""Every rule about what a distribution can do."""

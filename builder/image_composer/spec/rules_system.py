@@ -10,6 +10,7 @@ from image_composer.spec.accounts import Sudo
 from image_composer.spec.files import File
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Script
+from image_composer.spec.software import Sources
 
 Finding = tuple[str, str]
 """Path below the spec, and the sentence."""
@@ -46,6 +47,20 @@ def files(spec: ImageSpec) -> Iterator[Finding]:
             yield f"{path}.mode", "is without use: a link has none of its own"
     for number, folder in enumerate(spec.folders):
         yield from _place(f"folders[{number}].path", folder.path)
+
+
+def software(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with what the running system can install, and with large files."""
+    if spec.package_manager.sources is Sources.DOCUMENT and not spec.repositories:
+        yield "packageManager.sources", "is 'document', but the document names no repositories"
+    if spec.package_manager.remove and spec.package_manager.holds:
+        yield "packageManager.holds", "is without use: the package manager is removed"
+    yield from once("artifacts", "path", (artifact.path for artifact in spec.artifacts))
+    taken = {file.path for file in spec.files}
+    for number, artifact in enumerate(spec.artifacts):
+        yield from _place(f"artifacts[{number}].path", artifact.path)
+        if artifact.path in taken:
+            yield f"artifacts[{number}].path", "is one of the files, too"
 
 
 def scripts(spec: ImageSpec) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from image_composer.root.assemble import Assembler
 from image_composer.root.idmap import choose_ids, read_id_files
 from image_composer.root.sandbox import Sandbox
 from image_composer.steps.build import Build
-from image_composer.steps.inputs import given_content
+from image_composer.steps.inputs import artifact_files, given_content
 from image_composer.workspace import AssembledRoot, FetchedPackages, TreeSize
 
 
@@ -39,6 +39,7 @@ def assemble_root(build: Build) -> None:
         jobs=build.settings.jobs,
         reporter=build.reporter,
         given=given_content(build),
+        artifacts=artifact_files(build),
     )
     assembled = assembler.assemble(workspace.boot)
     trees = {label: TreeSize(**tree) for label, tree in assembled.trees.items()}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from image_composer.digest import file_sha256
 from image_composer.errors import Problem, RepositoryError, SpecError
 from image_composer.settings import MIB
 from image_composer.spec.document import Document
@@ -19,6 +20,8 @@ from image_composer.spec.files import File, KeyRef
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Script
 from image_composer.steps.build import Build
+from image_composer.store.content import Wanted
+from image_composer.store.fetch import linked
 
 LARGEST_DOWNLOAD = 256 * MIB
 """Bytes of a downloaded file; what is larger belongs into a package."""
@@ -61,6 +64,25 @@ def fetch_inputs(build: Build) -> None:
         place.parent.mkdir(exist_ok=True)
         found = build.store.derived("download", wanted.sha256, partial(_bring, build, wanted))
         place.write_bytes(found.read_bytes())
+    for number, artifact in enumerate(build.spec.image.artifacts):
+        place = build.workspace.input(f"artifacts[{number}]")
+        place.parent.mkdir(exist_ok=True)
+        name = artifact.path.rsplit("/", 1)[1]
+        known = Wanted(artifact.sha256, artifact.size, (artifact.url,), name, f"artifacts[{number}]")
+        build.reporter.info(f"downloading {artifact.url}")
+        linked(build.store.obtain(known, build.downloader), place)
+
+
+def artifact_files(build: Build) -> list[Path]:
+    """Give the files of the document's artifacts, verified."""
+    found = []
+    for number, artifact in enumerate(build.spec.image.artifacts):
+        place = build.workspace.input(f"artifacts[{number}]")
+        actual = file_sha256(place)
+        if actual != artifact.sha256:
+            raise _wrong_digest(Download(f"artifacts[{number}]", artifact.url, artifact.sha256), actual)
+        found.append(place)
+    return found
 
 
 def given_content(build: Build) -> dict[str, bytes]:
@@ -145,8 +167,12 @@ def _bring(build: Build, wanted: Download, unfinished: Path) -> None:
 def _check(wanted: Download, content: bytes) -> None:
     actual = hashlib.sha256(content).hexdigest()
     if actual != wanted.sha256:
-        raise RepositoryError(
-            "DOWNLOAD_WRONG_DIGEST",
-            f"{wanted.path}: what {wanted.url} gives has the SHA-256 {actual}, not {wanted.sha256}",
-            hint="see whether it has changed, and whether it should have; then give the new digest",
-        )
+        raise _wrong_digest(wanted, actual)
+
+
+def _wrong_digest(wanted: Download, actual: str) -> RepositoryError:
+    return RepositoryError(
+        "DOWNLOAD_WRONG_DIGEST",
+        f"{wanted.path}: what {wanted.url} gives has the SHA-256 {actual}, not {wanted.sha256}",
+        hint="see whether it has changed, and whether it should have; then give the new digest",
+    )

@@ -60,6 +60,7 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
     features = [
         *(manifest.feature_packages.get("sudo", []) if any(user.sudo is not Sudo.NONE for user in spec.users) else ()),
         *(manifest.feature_packages.get("immutable", []) if spec.mutability is Mutability.IMMUTABLE else ()),
+        *(manifest.feature_packages.get("cloud-init", []) if spec.cloud_init is not None else ()),
     ]
     asked_for = {parse_package_request(text).name for text in spec.packages}
     chosen = _not_stood_in_for(profile.packages if profile else [], spec.exclude_packages, asked_for)

@@ -67,7 +67,7 @@ def fetch(
     def put(item: Wanted) -> dict[str, Path]:
         source = store.obtain(item, downloader, progress.advance)
         with explained(folder, item.name, item.size):
-            return {package.name: _linked(source, folder / file_name(package)) for package in by_digest[item.sha256]}
+            return {package.name: linked(source, folder / file_name(package)) for package in by_digest[item.sha256]}
 
     # The largest first: a large one that starts last would run alone at the end.
     found: dict[str, Path] = {}
@@ -147,7 +147,7 @@ def _in_parallel(
     return [future.result() for future in futures]
 
 
-def _linked(source: Path, target: Path) -> Path:
+def linked(source: Path, target: Path) -> Path:
     """Put a file of the store under another name, in place of what has it."""
     if target.exists() and target.samefile(source):
         return target

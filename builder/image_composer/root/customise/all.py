@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from image_composer.root.customise.changes import Changes, Root, together
+from image_composer.root.customise.cloud_init import cloud_init_changes
 from image_composer.root.customise.files import file_changes, folder_changes
 from image_composer.root.customise.kernel import module_changes, sysctl_changes, tmpfiles_changes, udev_changes
 from image_composer.root.customise.locale import LOCALE_GEN, ZONES, locale_changes, message_changes
 from image_composer.root.customise.network import CHRONY, network_changes
+from image_composer.root.customise.software import manager_changes, minimize_changes
 from image_composer.root.customise.ssh import FOLDER as SSH_FOLDER
 from image_composer.root.customise.ssh import ssh_changes
 from image_composer.root.customise.systemd import systemd_changes
@@ -35,6 +37,9 @@ def document_changes(spec: ImageSpec, given: Mapping[int, bytes], root: Root) ->
     """
     return together(
         [
+            manager_changes(spec.package_manager, spec.repositories, root.family),
+            minimize_changes(spec.minimize, root.family),
+            cloud_init_changes(spec.cloud_init, spec.name, spec.version),
             module_changes(spec.kernel.modules),
             sysctl_changes(spec.sysctl),
             tmpfiles_changes(spec.tmpfiles),

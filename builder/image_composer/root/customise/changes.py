@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from image_composer.errors import AssemblyError
+from image_composer.provider import Family
 from image_composer.root.operations import Operation
 
 OWN_NAME = "90-image"
@@ -32,6 +33,9 @@ class Root:
 
     installed: Collection[str]
     """Names of its packages."""
+
+    family: Family = Family.DEB
+    """Format of its packages."""
 
     users: Mapping[str, int] = field(default_factory=dict)
     """User ids by name."""
