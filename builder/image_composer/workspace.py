@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from image_composer.digest import pretty_json
 from image_composer.errors import ComposerError
@@ -79,6 +79,9 @@ class AssembledRoot(SpecModel):
 
     trees: dict[str, TreeSize]
     """By partition label."""
+
+    selinux_labels: dict[str, str] = Field(default_factory=dict)
+    """SELinux's label by path of the root; empty when there are none."""
 
 
 class FinishedDisk(SpecModel):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -36,6 +37,8 @@ FEATURES = (
 orphan_file, which kernels before 5.15 can't mount."""
 
 DEFAULT_ROOT_MODE = 0o755
+LABEL = "security.selinux"
+"""Extended attribute that holds SELinux's label."""
 
 _ROOT_INODE = 2
 _OUT_OF_ROOM = re.compile(
@@ -61,6 +64,9 @@ class Ext4Parameters:
 
     root_owner: tuple[int, int] = (0, 0)
     """User and group of its top folder, as seen inside the image."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """SELinux's label by path in the file system; files that aren't named have none."""
 
 
 def make_ext4(tree: Path, image: Path, parameters: Ext4Parameters, usage: TreeUsage, *, tools: ToolRunner) -> None:
@@ -146,12 +152,25 @@ def settling_commands(parameters: Ext4Parameters, inodes: list[int]) -> str:
     mke2fs before 1.47.1 copies the time of last change, which no program can set on a file: it is when we unpacked.
     The time of last access changes whenever somebody, such as ourselves, looks into a folder.
     """
-    lines = [
+    # The end of the text is part of what the kernel itself writes.
+    lines = [f'ea_set {_quoted(path)} {LABEL} "{label}\\000"' for path, label in parameters.labels.items()]
+    lines += [
         f"set_inode_field <{number}> {time} @{parameters.epoch}" for number in inodes for time in ("ctime", "atime")
     ]
     if parameters.root_mode != DEFAULT_ROOT_MODE:
         lines.append(f"set_inode_field <{_ROOT_INODE}> mode 0{0o40000 | parameters.root_mode:o}")
     return "\n".join(lines) + "\n"
+
+
+def _quoted(path: str) -> str:
+    """Give a path as debugfs reads it.
+
+    Raises:
+        DiskError: DISK_EXT4_FAILED, it can't be said there.
+    """
+    if "\n" in path:
+        raise DiskError("DISK_EXT4_FAILED", f"{path!r} can't be labelled: its name has a line break")
+    return '"' + path.replace('"', '""') + '"'
 
 
 def _environment(epoch: int) -> dict[str, str]:

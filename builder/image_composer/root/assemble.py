@@ -16,6 +16,7 @@ from image_composer.errors import AssemblyError
 from image_composer.provider import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
+from image_composer.root import selinux
 from image_composer.root.configure import Configurer
 from image_composer.root.customise.software import removal_operations
 from image_composer.root.immutable import early, immutable_operations, movable
@@ -27,6 +28,7 @@ from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
 from image_composer.spec.image import EtcChanges, ImageSpec, Mutability, Partition
 from image_composer.spec.scripts import Hook
+from image_composer.spec.system import SelinuxMode
 
 KERNEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
 """What `uname -r` prints; it becomes part of commands and of the UKI."""
@@ -43,6 +45,9 @@ class Assembled:
     trees: Mapping[str, Mapping[str, int]]
     """What each partition with a mount point holds, by label: `blocks` and `inodes` of its content, `mode`, `uid` and
     `gid` of its top folder."""
+
+    labels: Mapping[str, str]
+    """SELinux's, by path of the root; empty when there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ class Assembler:
                 hostname, self._mounts(), self.partitions, moved=moved, known_hosts=self.spec.network.hosts
             )
         )
+        if self.spec.selinux is not None:
+            selinux.set_mode(self.sandbox, self.spec.selinux)
         kernel_version = self._kernel_version()
         self.reporter.info(f"making the initramfs of kernel {kernel_version}")
         wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
@@ -95,7 +102,13 @@ class Assembler:
         last = immutable_operations(moved or [], self._etc) if self._etc is not None else []
         self.sandbox.act("apply", operations=[*final_operations(), *removed, *last])
         self._collect(kernel_version, boot_folder)
-        return Assembled(kernel_version, self._seal())
+        labels = selinux.labels(self.sandbox) if self._is_labelled else {}
+        return Assembled(kernel_version, self._seal(), labels)
+
+    @property
+    def _is_labelled(self) -> bool:
+        """Whether files get labels of SELinux."""
+        return self.spec.selinux is not None and self.spec.selinux.mode is not SelinuxMode.DISABLED
 
     @property
     def _etc(self) -> EtcChanges | None:

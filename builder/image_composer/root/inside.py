@@ -75,6 +75,11 @@ def folders(request: dict[str, Any]) -> dict[str, Any]:
     return {"paths": [path for path in request["paths"] if Path(path).is_dir() and os.path.realpath(path) == path]}
 
 
+def paths(request: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - an action
+    """Give the path of every entry of the root, sorted."""
+    return {"paths": ["/", *sorted(path for path, _ in walk("/") if path != "/")]}
+
+
 def match(request: dict[str, Any]) -> dict[str, Any]:
     """Give the paths that patterns match, sorted."""
     found = {pattern: sorted(map(str, Path("/").glob(pattern.lstrip("/")))) for pattern in request["patterns"]}
@@ -158,6 +163,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "apply": inside_files.apply,
     "read": read,
     "folders": folders,
+    "paths": paths,
     "match": match,
     "collect": collect,
     "split": split,

@@ -26,7 +26,7 @@ from image_composer.spec.files import File, Folder
 from image_composer.spec.network import NetworkSettings
 from image_composer.spec.scripts import Script
 from image_composer.spec.software import Artifact, CloudInit, Minimize, PackageManager
-from image_composer.spec.system import KernelModules, Locale, Messages, Rules, Systemd, Trust
+from image_composer.spec.system import KernelModules, Locale, Messages, Rules, Selinux, Systemd, Trust
 from image_composer.spec.text import Line, SysctlName
 
 
@@ -321,6 +321,9 @@ class ImageSpec(SpecModel):
 
     minimize: Minimize = Field(default_factory=Minimize)
     """What of the packages is left out."""
+
+    selinux: Selinux | None = None
+    """Mode of SELinux; the distribution's choice, and no labels, when absent."""
 
     scripts: list[Script] = Field(default_factory=list, max_length=64)
     """Scripts that are run while the image is composed."""

@@ -314,6 +314,7 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"scripts"}), rules_system.scripts),
     (frozenset({"packageManager", "repositories", "artifacts", "files"}), rules_system.software),
     (frozenset({"systemd"}), rules_system.units),
+    (frozenset({"selinux", "disk"}), rules_system.selinux),
     (frozenset({"kernel"}), rules_system.kernel_modules),
     (frozenset({"udevRules"}), rules_system.rule_files),
     (frozenset({"network"}), rules_system.network),

@@ -8,9 +8,10 @@ from datetime import date
 
 from image_composer.spec.accounts import Sudo
 from image_composer.spec.files import File
-from image_composer.spec.image import ImageSpec
+from image_composer.spec.image import Filesystem, ImageSpec
 from image_composer.spec.scripts import Script
 from image_composer.spec.software import Sources
+from image_composer.spec.system import SelinuxMode
 
 Finding = tuple[str, str]
 """Path below the spec, and the sentence."""
@@ -86,6 +87,15 @@ def units(spec: ImageSpec) -> Iterator[Finding]:
             yield f"systemd.units[{number}].name", "is masked, too"
     if wanted.default_target is not None and not wanted.default_target.endswith(".target"):
         yield "systemd.defaultTarget", "must be a target"
+
+
+def selinux(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what is wrong with SELinux: where labels can't be written."""
+    if spec.selinux is None or spec.selinux.mode is SelinuxMode.DISABLED:
+        return
+    for number, partition in enumerate(spec.disk.partitions):
+        if partition.filesystem in (Filesystem.SQUASHFS, Filesystem.EROFS):
+            yield f"disk.partitions[{number}].filesystem", "can't be labelled for SELinux; ext4 can"
 
 
 def kernel_modules(spec: ImageSpec) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -115,6 +116,24 @@ class Messages(SpecModel):
 
     issue: Text | None = None
     """Shown before a login on a console (/etc/issue)."""
+
+
+class SelinuxMode(StrEnum):
+    """What SELinux does."""
+
+    ENFORCING = "enforcing"
+    PERMISSIVE = "permissive"
+    """It logs what it would forbid."""
+
+    DISABLED = "disabled"
+
+
+class Selinux(SpecModel):
+    """SELinux in the running system."""
+
+    mode: SelinuxMode
+    """What it does. Files are labelled in the image by its own policy, unless it is disabled; the policy's package has
+    to be named, and the kernel told (`security=selinux`) where it isn't by default."""
 
 
 class Trust(SpecModel):

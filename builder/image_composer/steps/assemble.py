@@ -43,6 +43,8 @@ def assemble_root(build: Build) -> None:
     )
     assembled = assembler.assemble(workspace.boot)
     trees = {label: TreeSize(**tree) for label, tree in assembled.trees.items()}
-    result = AssembledRoot(kernel_version=assembled.kernel_version, epoch=epoch, trees=trees)
+    result = AssembledRoot(
+        kernel_version=assembled.kernel_version, epoch=epoch, trees=trees, selinux_labels=dict(assembled.labels)
+    )
     workspace.write(workspace.assembled, result)
     build.reporter.conclude(f"kernel {assembled.kernel_version}")

@@ -9,6 +9,7 @@ from image_composer.disk import ext4, ext4_size
 from image_composer.disk.assemble import write_disk
 from image_composer.disk.esp import EspFile, FatParameters, make_fat
 from image_composer.disk.esp import size_needed as fat_size_needed
+from image_composer.disk.labels import labels_by_partition
 from image_composer.disk.layout import DiskLayout, PlannedPartition, plan
 from image_composer.disk.tools import ToolRunner
 from image_composer.disk.uki import UkiSections, write_uki
@@ -120,6 +121,7 @@ def make_partitions(
     """Make the image of each partition, side by side."""
     box = sandbox(build, assembled.epoch)
     box.prepare("parts")
+    labels = labels_by_partition(assembled.selinux_labels, build.partitions)
     empty = build.workspace.folder / "empty"
     empty.mkdir(exist_ok=True)
 
@@ -144,6 +146,7 @@ def make_partitions(
                 epoch=assembled.epoch,
                 root_mode=tree.mode,
                 root_owner=(tree.uid, tree.gid),
+                labels=labels.get(planned.label, {}),
             ),
             ext4_size.TreeUsage(tree.blocks, tree.inodes),
             tools=box.tools(),

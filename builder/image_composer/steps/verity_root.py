@@ -9,6 +9,7 @@ from uuid import UUID
 
 from image_composer.disk import ext4, ext4_size
 from image_composer.disk.immutable import hash_label
+from image_composer.disk.labels import labels_by_partition
 from image_composer.disk.layout import filesystem_label
 from image_composer.disk.readonly import make_erofs, make_squashfs
 from image_composer.disk.verity import Verity, make_verity, verity_arguments
@@ -99,5 +100,6 @@ def _make_root(build: Build, assembled: AssembledRoot, partition: Partition, ima
         epoch=assembled.epoch,
         root_mode=measured.mode,
         root_owner=(measured.uid, measured.gid),
+        labels=labels_by_partition(assembled.selinux_labels, build.partitions)[partition.label],
     )
     ext4.make_ext4(tree, image, parameters, usage, tools=box.tools())
