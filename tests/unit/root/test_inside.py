@@ -286,3 +286,40 @@ def test_first_scripts_run_in_turn_where_dpkg_runs_them_until_one_fails(box: San
     ]  # fmt: skip
     root = box.workspace / "root"
     assert ((root / "first").read_text(), (root / "third").exists()) == ("me\n", False)
+
+
+def test_what_is_to_stay_of_a_folder_stays_with_the_folders_above_it(box: Sandbox, root: Path) -> None:
+    for name in ("a/copyright", "a/README", "b/deep/LICENSE.txt", "b/deep/other", "c/README"):
+        apply(box, operations.write(f"/usr/share/doc/{name}", "x"))
+    apply(box, operations.remove_except("/usr/share/doc", ["copyright", "LICENSE*"]))
+    top = root / "usr/share/doc"
+    left = sorted(str(path.relative_to(top)) for path in top.rglob("*"))
+    assert left == ["a", "a/copyright", "b", "b/deep", "b/deep/LICENSE.txt"]
+
+
+def test_an_entry_that_is_to_stay_stays_with_all_it_holds(box: Sandbox, root: Path) -> None:
+    for name in ("de/LC_MESSAGES/x.mo", "fr/LC_MESSAGES/x.mo", "locale.alias"):
+        apply(box, operations.write(f"/usr/share/locale/{name}", "x"))
+    apply(box, operations.remove_except("/usr/share/locale", ["de", "locale.alias"]))
+    assert sorted(path.name for path in (root / "usr/share/locale").iterdir()) == ["de", "locale.alias"]
+    assert (root / "usr/share/locale/de/LC_MESSAGES/x.mo").exists()
+
+
+def test_nothing_behind_a_link_is_taken_away(box: Sandbox, root: Path) -> None:
+    apply(box, operations.write("/etc/kept", "x"), operations.link("/usr/share/doc", "/etc"))
+    apply(box, operations.remove_except("/usr/share/doc", ["copyright"]))
+    assert (root / "etc/kept").exists()
+    apply(box, operations.remove("/usr/share/doc"), operations.link("/usr/share/doc/a", "/etc"))
+    apply(box, operations.remove_except("/usr/share/doc", ["copyright"]))
+    assert (root / "etc/kept").exists()
+
+
+def test_a_large_file_comes_by_way_of_the_exchange_folder(box: Sandbox, root: Path) -> None:
+    box.prepare("exchange")
+    place = box.workspace / "exchange/artifact"
+    place.write_bytes(bytes(3 << 20))
+    place.chmod(0o644)
+    wanted = operations.copy("/srv/images/a.tar", f"{BARE_EXCHANGE}/artifact", mode=0o640, uid=3, gid=4)
+    box.act("apply", exchange=True, operations=[wanted])
+    assert (root / "srv/images/a.tar").read_bytes() == bytes(3 << 20)
+    assert (mode(root / "srv/images/a.tar"), owner(box, root / "srv/images/a.tar")) == (0o640, (3, 4))
