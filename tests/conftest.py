@@ -15,21 +15,24 @@ CLUSTER_SECONDS = 2400
 """The first of the cluster's tests may have to wait until its programs are built: a quarter of an hour, once."""
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what needs the cluster, and give each test its group: those of one group run in one process, in turn."""
+    if item.path.is_relative_to(CLUSTER):
+        item.add_marker("cluster")
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS))
+    item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs the cluster, and give each test its group: those of one group run in one process, in turn.
+    """Put the tests in order.
 
     The cluster's take longest, so they begin first where several processes run. In one process they come last: their
     programs are built beside the other tests.
     """
-    for item in items:
-        if item.path.is_relative_to(CLUSTER):
-            item.add_marker("cluster")
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS))
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
     is_spread = hasattr(config, "workerinput") or bool(config.getoption("numprocesses", None))
-    items.sort(key=lambda item: (("cluster" in group_of(item)) != is_spread, -slowness(item)))
+    items.sort(key=lambda item: ((group_of(item) == "cluster") != is_spread, -slowness(item)))
 
 
 def group_of(item: pytest.Item) -> str:
