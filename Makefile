@@ -11,7 +11,7 @@ WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 VENV := .venv
 PYTEST = $(VENV)/bin/pytest $(ARGS)
-SPREAD = -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+SPREAD = -n $(WORKERS) --no-loadscope-reorder
 SOURCES = builder operator providers tests
 CLUSTER = PYTHONPATH=tests $(VENV)/bin/python -m support.cluster
 CLUSTER_TOOLS = tests/cluster/tools/build.sh pause versitygw kubernetes helm kwok
