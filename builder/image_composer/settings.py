@@ -84,6 +84,9 @@ class Settings:
     """Folder with files AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN, as a Secret is mounted.
     IMAGE_COMPOSER_S3_CREDENTIALS; default: where every AWS program looks (environment, ~/.aws, the pod's identity)."""
 
+    secure_boot_key: Path | None = None
+    """File with the private key that signs for Secure Boot. IMAGE_COMPOSER_SECURE_BOOT_KEY, or `--secure-boot-key`."""
+
     publish_patience: float = 600.0
     """Seconds that publishing waits for a server that can't be reached, before the finished build is given up.
     IMAGE_COMPOSER_PUBLISH_PATIENCE; an outage costs less than building again, so this is long."""
@@ -131,6 +134,7 @@ class Settings:
             no_proxy=_either_case(environment, "no_proxy"),
             ca_file=_path(environment, "SSL_CERT_FILE"),
             s3_credentials=_path(environment, "IMAGE_COMPOSER_S3_CREDENTIALS"),
+            secure_boot_key=_path(environment, "IMAGE_COMPOSER_SECURE_BOOT_KEY"),
             publish_patience=values.read("IMAGE_COMPOSER_PUBLISH_PATIENCE", int(defaults.publish_patience), 0),
             folder=values.read_matching("IMAGE_COMPOSER_FOLDER", FOLDER, "a folder of a bucket such as a/b/1.0-0123/"),
             attempt=values.read_matching("IMAGE_COMPOSER_ATTEMPT", ATTEMPT, "the name of a pod") or defaults.attempt,

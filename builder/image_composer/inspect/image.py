@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from image_composer.evidence.deb822 import paragraphs
-from image_composer.inspect.esp import list_files, read_uki
+from image_composer.inspect.esp import list_files, read_program
 from image_composer.inspect.files import Files
-from image_composer.inspect.model import ImageReport, PackageFound, PartitionFound, UkiFound
+from image_composer.inspect.model import ImageReport, PackageFound, PartitionFound, ProgramFound, UkiFound
 from image_composer.inspect.opened import OpenedImage, open_image
 from image_composer.inspect.raw import RawImage, corrupted
 from image_composer.inspect.readers import files_of
@@ -66,7 +66,7 @@ def _report(path: Path, given: OpenedImage) -> ImageReport:
     image = given.disk
     table, disk_id, partitions = read_table(image)
     root = _find_root(image, partitions)
-    boot_files, ukis = _boot(image, partitions)
+    boot_files, programs, ukis = _boot(image, partitions)
     modules = root.names("/usr/lib/modules") if root else []
     return ImageReport(
         file=str(path),
@@ -80,6 +80,7 @@ def _report(path: Path, given: OpenedImage) -> ImageReport:
         hostname=_text(root, "/etc/hostname").strip() or None,
         kernel_version=next((uki.kernel_version for uki in ukis), None) or next(reversed(modules), None),
         ukis=ukis,
+        programs=programs,
         boot_files=boot_files,
         fstab=[" ".join(line.split()) for line in _text(root, "/etc/fstab").splitlines() if _says_something(line)],
         packages=_packages(image, root, _separate_var(image, partitions)),
@@ -117,15 +118,17 @@ def _packages(image: RawImage, root: Files | None, var: Files | None) -> list[Pa
     return []
 
 
-def _boot(image: RawImage, partitions: Sequence[PartitionFound]) -> tuple[list[str], list[UkiFound]]:
-    """Give the files and the unified kernel images of the EFI system partition."""
+def _boot(
+    image: RawImage, partitions: Sequence[PartitionFound]
+) -> tuple[list[str], list[ProgramFound], list[UkiFound]]:
+    """Give the files, the programs and the unified kernel images of the EFI system partition."""
     for partition in partitions:
         if partition.role == PartitionType.ESP and partition.filesystem == "vfat":
             files = list_files(image, partition.start)
-            programs = [path for path in files if path.lower().endswith(".efi")]
-            found = [read_uki(image, partition.start, path) for path in programs]
-            return files, [uki for uki in found if uki is not None]
-    return [], []
+            names = [path for path in files if path.lower().endswith(".efi")]
+            found = [read_program(image, partition.start, path) for path in names]
+            return files, [program for program, _ in found], [uki for _, uki in found if uki is not None]
+    return [], [], []
 
 
 def _text(filesystem: Files | None, path: str) -> str:
