@@ -15,13 +15,13 @@ from image_composer.disk.authenticode import program_digest, read_signatures
 from image_composer.disk.pe import PeFormatError, read_pe_headers
 from support.disks import say
 from support.keys import KeyPair
-from support.pe import make_stub
+from support.pe import make_program
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("program") / "program.efi"
-    path.write_bytes(make_stub(trailing=b"what comes after the sections"))
+    path.write_bytes(make_program(trailing=b"what comes after the sections"))
     return path
 
 

@@ -13,14 +13,14 @@ from image_composer.run import Runner
 from image_composer.signing.program import ROOM, sign_program
 from support.disks import say
 from support.keys import KeyPair, make_keys
-from support.pe import make_stub
+from support.pe import make_program
 
 SIGNED_AT = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
 
 def signed(keys: KeyPair, folder: Path, name: str = "signed.efi", content: bytes | None = None) -> bytes:
     source = folder / "program.efi"
-    source.write_bytes(make_stub() if content is None else content)
+    source.write_bytes(make_program() if content is None else content)
     sign_program(source, folder / name, keys.opened(folder), SIGNED_AT, tools=Runner())
     return (folder / name).read_bytes()
 
@@ -38,7 +38,7 @@ def test_signing_twice_gives_the_same_bytes_whatever_was_there(keys: KeyPair, tm
 
 
 def test_only_the_signature_the_checksum_and_the_way_to_it_are_new(keys: KeyPair, tmp_path: Path) -> None:
-    before, after = make_stub(), signed(keys, tmp_path)
+    before, after = make_program(), signed(keys, tmp_path)
     headers = read_pe_headers(after)
     offset, size = headers.signatures
     assert (offset, offset + size) == (len(before), len(after))
@@ -51,7 +51,7 @@ def test_only_the_signature_the_checksum_and_the_way_to_it_are_new(keys: KeyPair
 def test_a_signature_with_the_largest_key_fits_the_room_that_is_kept_for_it(tmp_path: Path) -> None:
     large = make_keys(tmp_path, "-addext", f"nsComment={'x' * 8000}", kind="rsa:4096")
     assert len(large.pem) < 16384
-    assert len(signed(large, tmp_path)) - len(make_stub()) < ROOM
+    assert len(signed(large, tmp_path)) - len(make_program()) < ROOM
 
 
 def test_what_is_no_program_is_not_signed(keys: KeyPair, tmp_path: Path) -> None:
