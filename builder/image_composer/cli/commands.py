@@ -196,7 +196,9 @@ def inspect(options: Options, image: Path, *, as_json: bool) -> NoReturn:
     run_session(options, body)
 
 
-def boot(options: Options, image: Path, *, memory: int, ssh_port: int | None, write: bool) -> NoReturn:
+def boot(
+    options: Options, image: Path, *, memory: int, ssh_port: int | None, secure_boot: bool, write: bool
+) -> NoReturn:
     """Start an image here."""
     from image_composer.verify import qemu  # noqa: PLC0415 - one command needs it
     from image_composer.verify.boot import interactive  # noqa: PLC0415 - one command needs it
@@ -206,7 +208,7 @@ def boot(options: Options, image: Path, *, memory: int, ssh_port: int | None, wr
             raise SpecError([Problem("IMAGE", f"{image} is not a file", "SPEC_UNREADABLE")])
         hardware = qemu.Hardware(
             accelerator=qemu.choose_accelerator(session.runner),
-            firmware=qemu.find_firmware(),
+            firmware=qemu.find_firmware(secure=secure_boot),
             memory_mib=memory,
             snapshot=not write,
             ssh_port=ssh_port,

@@ -167,11 +167,12 @@ def inspect(options: Options, image: Path, *, as_json: bool) -> None:
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--memory", default=2048, show_default=True, type=click.IntRange(min=128), help="Memory in MiB.")
 @click.option("--ssh-port", type=click.IntRange(1, 65535), help="Port of this host that leads to the image's SSH.")
+@click.option("--secure-boot", is_flag=True, help="With firmware that has Secure Boot and is in setup mode.")
 @click.option("--write", is_flag=True, help="Let the machine change the image; it is left as it is otherwise.")
 @click.pass_obj
-def boot(options: Options, image: Path, memory: int, ssh_port: int | None, *, write: bool) -> None:
+def boot(options: Options, image: Path, memory: int, ssh_port: int | None, *, secure_boot: bool, write: bool) -> None:
     """Start a raw image in QEMU, with its console here; Ctrl-A X ends it."""
-    commands.boot(options, image, memory=memory, ssh_port=ssh_port, write=write)
+    commands.boot(options, image, memory=memory, ssh_port=ssh_port, secure_boot=secure_boot, write=write)
 
 
 @cli.group()
