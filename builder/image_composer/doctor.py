@@ -113,7 +113,8 @@ REQUIREMENTS = (
     Requirement("rpmbuild", Need.TESTS, "makes the rpm packages that tests install",
                 Packages("rpm", "rpm-build", "rpm-build")),
     Requirement("rpmsign", Need.TESTS, "signs them", Packages("rpm", "rpm-sign", "rpm-build")),
-    Requirement("sbverify", Need.TESTS, "checks signatures for Secure Boot", Packages("sbsigntool", "sbsigntools", None)),
+    Requirement("sbverify", Need.TESTS, "checks signatures for Secure Boot",
+                Packages("sbsigntool", "sbsigntools", None)),
     Requirement("ssh-keygen", Need.TESTS, "makes keys for user accounts",
                 Packages("openssh-client", "openssh", "openssh-clients")),
 )  # fmt: skip

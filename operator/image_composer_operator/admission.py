@@ -74,12 +74,6 @@ SPEC: Mapping[str, Refinement] = {
     "ImageBuildSpec": Refinement(
         rules=[
             Rule(
-                rule="has(self.secureBoot) || !has(self.image.secureBoot)",
-                message="is missing; image.secureBoot needs it",
-                field_path=".secureBoot",
-                reason="FieldValueRequired",
-            ),
-            Rule(
                 rule="!has(self.secureBoot) || has(self.image.secureBoot)",
                 message="is without use: image.secureBoot says for what",
                 field_path=".secureBoot",

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from image_composer.errors import SpecError
 from image_composer_operator.job import build_job, cleanup_job
 from image_composer_operator.model import make_plan, read_build
 from image_composer_operator.settings import Defaults, OperatorSettings, check_settings
 from support import golden
-from support.builds import S3, Body, build
+from support.builds import S3, Body, build, image
 
 SECRET = {"s3": {**S3["s3"], "credentialsSecretRef": {"name": "s3"}}}
-EVERYTHING: Body = {
+CERTIFICATE = yaml.safe_load((files("image_composer.spec") / "example.yaml").read_text())["spec"]["image"]["secureBoot"]
+SIGNED: Body = {
     "destination": SECRET,
+    "image": image(secureBoot=CERTIFICATE),
+    "secureBoot": {"keySecretRef": {"name": "signing"}},
+}
+EVERYTHING: Body = {
+    **SIGNED,
     "lockRef": {"name": "locks", "key": "edge.json"},
     "build": {
         "timeout": "90m",
@@ -116,6 +124,31 @@ def test_credentials_are_seen_where_the_bucket_is_reached_and_nowhere_else(spec:
         if any(mount["name"] == "s3" for mount in container["volumeMounts"])
     }
     assert holders == {"log", "preflight", "publish"}
+
+
+@pytest.mark.parametrize("spec", [SIGNED, EVERYTHING])
+def test_the_key_is_seen_where_the_disk_is_signed_and_nowhere_else(spec: Body) -> None:
+    job = made(**spec)
+    holders = {
+        name
+        for name, container in containers(job).items()
+        if any(mount["name"] == "secure-boot" for mount in container["volumeMounts"])
+        or any(entry["name"] == "IMAGE_COMPOSER_SECURE_BOOT_KEY" for entry in container["env"])
+    }
+    assert holders == {"attest"}
+    assert "privileged" not in json.dumps(containers(job)["attest"]["securityContext"]["capabilities"])
+    [volume] = [each for each in job["spec"]["template"]["spec"]["volumes"] if "signing" in json.dumps(each)]
+    assert [item["key"] for item in volume["secret"]["items"]] == ["tls.key"]
+
+
+def test_signatures_without_a_key_are_refused_before_anything_is_built() -> None:
+    with pytest.raises(SpecError, match=r"spec\.secureBoot\.keySecretRef: is missing"):
+        made(image=SIGNED["image"])
+
+
+def test_another_secret_is_another_run() -> None:
+    one, other = (made(**{**SIGNED, "secureBoot": {"keySecretRef": {"name": name}}}) for name in ("a", "b"))
+    assert one["metadata"]["name"] != other["metadata"]["name"]
 
 
 def test_no_container_sees_the_api() -> None:
