@@ -56,7 +56,7 @@ def _signed(signature: SignatureFound) -> str:
     if signature.signer is None:
         return "with a signature that can't be read"
     by = f"by {signature.signer} (SHA-256 {signature.fingerprint})"
-    return f"signed {by}" if signature.holds else f"CHANGED since it was signed {by}"
+    return f"signed {by}" if signature.holds else f"NOT as it was signed {by}"
 
 
 def _printable(line: str) -> str:
