@@ -11,7 +11,7 @@ WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 VENV := .venv
 PYTEST = $(VENV)/bin/pytest $(ARGS)
-SPREAD = -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+SPREAD = -n $(WORKERS) --no-loadscope-reorder
 SOURCES = builder operator providers tests
 CLUSTER = PYTHONPATH=tests $(VENV)/bin/python -m support.cluster
 CLUSTER_TOOLS = tests/cluster/tools/build.sh pause versitygw kubernetes helm kwok
@@ -30,11 +30,11 @@ help: ## List the commands
 
 # Both scripts know by themselves whether there is anything to do, and take a fraction of a second when there is not.
 setup: ## Make .venv with all that composing images needs, host packages too
-	@builder/setup/host.sh build
+	@builder/setup/host.sh build sign
 	@builder/setup/venv.sh runtime
 
 setup-test: ## The same, and what the checks and tests need
-	@builder/setup/host.sh build boot tests
+	@builder/setup/host.sh build sign boot tests
 	@builder/setup/venv.sh test
 
 setup-cluster: setup-test ## The same, and the test cluster's programs: ten minutes, once a machine

@@ -1,4 +1,4 @@
-"""What holds for all tests: which of them share a process, in which order they come, and how long they may take."""
+"""What holds for all tests: in which order they come, which share a process, and how long they may take."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.boots import BOOTS
+from support.spreading import GroupScheduling
 
 CLUSTER = Path(__file__).with_name("cluster")
 
@@ -17,7 +18,7 @@ CLUSTER_SECONDS = 2400
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs the cluster, and give each test its group: those of one group run in one process, in turn.
+    """Mark what needs the cluster, and put the tests in order.
 
     The cluster's take longest, so they begin first where several processes run. In one process they come last: their
     programs are built beside the other tests.
@@ -27,24 +28,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("cluster")
             if not item.get_closest_marker("timeout"):
                 item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS))
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
     is_spread = hasattr(config, "workerinput") or bool(config.getoption("numprocesses", None))
-    items.sort(key=lambda item: (("cluster" in group_of(item)) != is_spread, -slowness(item)))
-
-
-def group_of(item: pytest.Item) -> str:
-    """Give the group of a test: what is made for many tests is made once in it."""
-    if item.get_closest_marker("cluster"):
-        return "cluster"
-    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    if "release" in parameters and "image" in item.path.parts:
-        return f"image-{parameters['release']}"
-    return item.path.relative_to(item.config.rootpath).as_posix()
+    items.sort(key=lambda item: ((item.get_closest_marker("cluster") is None) == is_spread, -slowness(item)))
 
 
 def slowness(item: pytest.Item) -> int:
     """Say what should begin early: what takes long by itself would otherwise run alone at the end."""
     return sum(item.get_closest_marker(mark) is not None for mark in ("build", "network"))
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Say how tests are spread over processes."""
+    return GroupScheduling(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

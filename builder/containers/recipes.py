@@ -96,11 +96,12 @@ def host_packages(text: str, group: str) -> tuple[str, ...]:
 
 def recipes() -> tuple[Recipe, ...]:
     """Give all images."""
+    text = HOST_PACKAGES.read_text()
     return (
         Recipe(
             name="builder",
             title="Image Composer: the stages of a build",
-            packages=(*BASE, *host_packages(HOST_PACKAGES.read_text(), "build"), *SOLV_LIBRARIES),
+            packages=(*BASE, *host_packages(text, "build"), *host_packages(text, "sign"), *SOLV_LIBRARIES),
             requirements="requirements.txt",
             program="image-composer",
             left_out=("image_composer_operator",),

@@ -37,6 +37,7 @@ class Need(StrEnum):
     """What something is needed for."""
 
     BUILD = "build"
+    SIGN = "sign"
     BOOT = "boot"
     TESTS = "tests"
 
@@ -96,6 +97,9 @@ REQUIREMENTS = (
                 Packages("cryptsetup-bin", "veritysetup", "veritysetup")),
     Requirement("xz", Need.BUILD, "unpacks packages and indexes", Packages("xz-utils", "xz", "xz")),
     Requirement("zstd", Need.BUILD, "unpacks packages, compresses images", _everywhere("zstd")),
+    Requirement("openssl", Need.SIGN, "reads the key for Secure Boot", _everywhere("openssl")),
+    Requirement("osslsigncode", Need.SIGN, "signs what starts the machine",
+                Packages("osslsigncode", "osslsigncode", None)),
     Requirement("qemu-system-x86_64", Need.BOOT, "runs the image in the boot test",
                 Packages("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86-core")),
     Requirement("UEFI firmware", Need.BOOT, "starts the image in the boot test",
@@ -109,6 +113,8 @@ REQUIREMENTS = (
     Requirement("rpmbuild", Need.TESTS, "makes the rpm packages that tests install",
                 Packages("rpm", "rpm-build", "rpm-build")),
     Requirement("rpmsign", Need.TESTS, "signs them", Packages("rpm", "rpm-sign", "rpm-build")),
+    Requirement("sbverify", Need.TESTS, "checks signatures for Secure Boot",
+                Packages("sbsigntool", "sbsigntools", None)),
     Requirement("ssh-keygen", Need.TESTS, "makes keys for user accounts",
                 Packages("openssh-client", "openssh", "openssh-clients")),
 )  # fmt: skip
@@ -279,6 +285,7 @@ def free_bytes(folder: Path) -> int:
 
 TITLES: Mapping[Need, str] = {
     Need.BUILD: "To compose images",
+    Need.SIGN: "To sign them for Secure Boot",
     Need.BOOT: "To boot them in QEMU",
     Need.TESTS: "To run the test suite",
 }

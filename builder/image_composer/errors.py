@@ -110,6 +110,12 @@ class InspectError(ComposerError):
     exit_status = EXIT_USER
 
 
+class SigningError(ComposerError):
+    """What starts the machine can't be signed: the key is missing, or not the one that belongs to the certificate."""
+
+    exit_status = EXIT_USER
+
+
 class PublishError(ComposerError):
     """Results could not be published; says what is stored already."""
 

@@ -87,6 +87,8 @@ class Settings:
     inputs: Path | None = None
     """Folder with the keys of ConfigMaps and Secrets that documents name, as files `configmaps/NAME/KEY` and
     `secrets/NAME/KEY`. IMAGE_COMPOSER_INPUTS; in a cluster the operator mounts it."""
+    secure_boot_key: Path | None = None
+    """File with the private key that signs for Secure Boot. IMAGE_COMPOSER_SECURE_BOOT_KEY, or `--secure-boot-key`."""
 
     publish_patience: float = 600.0
     """Seconds that publishing waits for a server that can't be reached, before the finished build is given up.
@@ -136,6 +138,7 @@ class Settings:
             ca_file=_path(environment, "SSL_CERT_FILE"),
             s3_credentials=_path(environment, "IMAGE_COMPOSER_S3_CREDENTIALS"),
             inputs=_path(environment, "IMAGE_COMPOSER_INPUTS"),
+            secure_boot_key=_path(environment, "IMAGE_COMPOSER_SECURE_BOOT_KEY"),
             publish_patience=values.read("IMAGE_COMPOSER_PUBLISH_PATIENCE", int(defaults.publish_patience), 0),
             folder=values.read_matching("IMAGE_COMPOSER_FOLDER", FOLDER, "a folder of a bucket such as a/b/1.0-0123/"),
             attempt=values.read_matching("IMAGE_COMPOSER_ATTEMPT", ATTEMPT, "the name of a pod") or defaults.attempt,

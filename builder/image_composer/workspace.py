@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Base64Bytes, BaseModel, Field, ValidationError
 
 from image_composer.digest import pretty_json
 from image_composer.errors import ComposerError
@@ -84,11 +84,35 @@ class AssembledRoot(SpecModel):
     """SELinux's label by path of the root; empty when there are none."""
 
 
+class PlannedFile(SpecModel):
+    """A file of the EFI system partition that is made later."""
+
+    destination: str
+    """Path from the top of the partition."""
+
+    source: str | None = None
+    """Path in the workspace of its content; what it holds is in `content` when absent."""
+
+    content: Base64Bytes = b""
+
+
+class PlannedEsp(SpecModel):
+    """The EFI system partition of a disk that is signed: empty until `attest`, which has the key, fills it."""
+
+    offset: int
+    size: int
+    uuid: str
+    label: str
+    files: list[PlannedFile]
+
+
 class FinishedDisk(SpecModel):
     """disk.json: what the image stage made."""
 
     disk_size: int
     root_size: int
+    esp: PlannedEsp | None = None
+    """What is still to be made, when the disk is to be signed."""
 
 
 class FinishedImages(SpecModel):
@@ -162,6 +186,16 @@ class Workspace:
     def disk(self) -> Path:
         """The raw disk. It lies where the outputs are, so that they can share its blocks."""
         return self.folder / "disk.raw"
+
+    @property
+    def signed(self) -> Path:
+        """The programs that start the machine, signed for Secure Boot, under their names in `boot`."""
+        return self.folder / "signed"
+
+    def bootable(self, name: str) -> Path:
+        """Give a file of `boot` as it is delivered: the signed one where it is signed."""
+        signed = self.signed / name
+        return signed if signed.exists() else self.boot / name
 
     @property
     def finished_disk(self) -> Path:

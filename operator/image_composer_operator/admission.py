@@ -4,7 +4,7 @@ A user learns from `kubectl apply` what `image-composer validate` would have sai
 (`image_composer.spec.rules`) stays the authority: the operator runs it again, and it knows what CEL can't say:
 
 - two versions of one package: CEL has no way to compare a thousand names with each other at the price it may cost;
-- whether an SSH key's or a certificate's content is whole;
+- whether an SSH key's or a certificate's content is whole, and whether firmware takes the certificate's key;
 - whether a disk's size, a text with a unit, is more than a format can hold;
 - what a distribution can do.
 
@@ -50,6 +50,9 @@ SSH_KEY = (
 )
 """A line of authorized_keys, see `credentials.KEY_LINE`."""
 
+CERTIFICATE = quoted(r"^\s*-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$")
+"""`certificate.PEM`."""
+
 NO_DOTS = Rule(r"!self.matches(r'(^|/)[.]{1,2}(/|$)')", "must not hold '.' or '..' between slashes")
 
 
@@ -80,6 +83,15 @@ def _exactly_once(kind: str, what: str) -> Rule:
 
 
 SPEC: Mapping[str, Refinement] = {
+    "ImageBuildSpec": Refinement(
+        rules=[
+            Rule(
+                rule="!has(self.secureBoot) || has(self.image.secureBoot)",
+                message="is without use: image.secureBoot says for what",
+                field_path=".secureBoot",
+            ),
+        ]
+    ),
     "ImageSpec": Refinement(
         rules=[
             Rule(
@@ -286,6 +298,18 @@ SPEC: Mapping[str, Refinement] = {
                 message=f"must be 'none': {' and '.join(sorted(COMPRESSED_INSIDE))} are compressed inside already",
                 field_path=".compression",
             )
+        ]
+    ),
+    "SecureBoot.certificate": Refinement(
+        rules=[
+            Rule(
+                "!self.contains('PRIVATE KEY')",
+                "holds a private key, which must never stand in a document; give the certificate alone",
+            ),
+            Rule(
+                rule=f"self.matches({CERTIFICATE}) || self.contains('PRIVATE KEY')",
+                message="must be one certificate in PEM, between BEGIN CERTIFICATE and END CERTIFICATE",
+            ),
         ]
     ),
     "S3Destination": Refinement(

@@ -25,12 +25,17 @@ STEPS: Sequence[str] = ("validate", PREFLIGHT, *STAGE_NAMES[1:])
 WORKSPACE = "/workspace"
 TRUSTED_CA_FILE = "trusted-ca.pem"
 S3_FOLDER = "/var/run/image-composer/s3"
+KEY_FOLDER = "/var/run/image-composer/secure-boot"
+KEY_FILE = "tls.key"
+"""Name of the private key, in the Secret and below `KEY_FOLDER`."""
+
 MOUNTS: Mapping[str, Manifest] = {
     "workspace": {"name": "workspace", "mountPath": WORKSPACE},
     "document": {"name": "document", "mountPath": "/document", "readOnly": True},
     "cache": {"name": "cache", "mountPath": "/cache"},
     "lock": {"name": "lock", "mountPath": "/lock", "readOnly": True},
     "s3": {"name": "s3", "mountPath": S3_FOLDER, "readOnly": True},
+    "secure-boot": {"name": "secure-boot", "mountPath": KEY_FOLDER, "readOnly": True},
     "tmp": {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
     "apt": {"name": "apt", "mountPath": "/etc/apt", "readOnly": True},
 }
@@ -68,6 +73,7 @@ class Mounts:
     lock: bool
     cache: bool
     s3: bool
+    key: bool
 
 
 def build_containers(plan: Plan, settings: OperatorSettings, mounts: Mounts) -> tuple[list[Manifest], Manifest]:
@@ -163,6 +169,9 @@ def _step(number: int, name: str, plan: Plan, settings: OperatorSettings, mounts
     inputs = input_mounts(plan.spec.image) if name == "assemble" else []
     if inputs:
         variables["IMAGE_COMPOSER_INPUTS"] = INPUTS
+    if name == "attest" and mounts.key:  # and no other: what runs there has no rights, and runs nothing of packages
+        volumes.append("secure-boot")
+        variables["IMAGE_COMPOSER_SECURE_BOOT_KEY"] = f"{KEY_FOLDER}/{KEY_FILE}"
     resources = _stage_resources(own, name)
     container = plain_container(name, argv, settings, mounts=volumes, environment=variables, resources=resources)
     return {**container, "volumeMounts": [*container["volumeMounts"], *inputs]}

@@ -1,7 +1,7 @@
 """The Job of a build, and the one that removes what a build published: pure, values in, manifests out.
 
 One pod, one container a stage, each with the least that it needs: only assemble and image are privileged, only log,
-preflight and publish see S3 credentials, and none sees the API.
+preflight and publish see S3 credentials, only attest sees the key that signs, and none sees the API.
 """
 
 from __future__ import annotations
@@ -59,7 +59,12 @@ NODE_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 def build_job(build: ImageBuild, plan: Plan, settings: OperatorSettings) -> Manifest:
     """Give the Job that builds an ImageBuild."""
     own = plan.settings
-    mounts = Mounts(lock=plan.spec.lock_ref is not None, cache=own.cache is not None, s3=has_secret(plan.destination))
+    mounts = Mounts(
+        lock=plan.spec.lock_ref is not None,
+        cache=own.cache is not None,
+        s3=has_secret(plan.destination),
+        key=plan.spec.secure_boot is not None,
+    )
     init, publish = build_containers(plan, settings, mounts)
     annotations = {
         ANNOTATION_DOCUMENT: document(build, plan),

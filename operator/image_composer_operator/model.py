@@ -118,6 +118,7 @@ def make_plan(
         missing = Problem("spec.destination", "is missing, and this operator has no default", "SPEC_MISSING_FIELD")
         raise SpecError([missing], hint=hint)
     _check_host_path(spec.build, allowed_host_paths)
+    _check_key(spec)
     force = f"{build.generation} {build.requested_at}" if spec.build.force else None
     content = content_digest(spec.image, lock_sha256, force)
     run = json_sha256(
@@ -127,6 +128,7 @@ def make_plan(
             "destination": _json(spec.destination) if spec.destination else None,
             "build": _json(spec.build),
             "requestedAt": build.requested_at,
+            **({"secureBoot": _json(spec.secure_boot)} if spec.secure_boot else {}),
         }
     )
     return Plan(
@@ -152,6 +154,18 @@ def _check_host_path(settings: BuildSettings, allowed: Sequence[str]) -> None:
         hint = "use persistentVolumeClaim, or let the cluster's owner add the folder to settings.allowedHostPaths"
         message = f"folders of nodes are the operator's to give; this one is not allowed: {path}"
         raise SpecError([Problem("spec.build.cache.hostPath", message)], hint=hint)
+
+
+def _check_key(spec: ImageBuildSpec) -> None:
+    """See that whoever asks for signatures says where the key is; a laptop is given a file instead.
+
+    Raises:
+        SpecError: it is missing.
+    """
+    if spec.image.secure_boot is not None and spec.secure_boot is None:
+        hint = "name the Secret with the private key of image.secureBoot.certificate; docs/secure-boot.md shows it"
+        missing = Problem("spec.secureBoot.keySecretRef", "is missing; image.secureBoot needs it", "SPEC_MISSING_FIELD")
+        raise SpecError([missing], hint=hint)
 
 
 def merge_settings(own: BuildSettings, default: BuildSettings) -> BuildSettings:

@@ -101,6 +101,10 @@ class Reason(Meaning):
     REPOSITORY_FAILED = "RepositoryFailed", "A package repository did not answer, or not as it should."
     SIGNATURE_INVALID = "SignatureInvalid", "A repository's signature or a file's digest is wrong; nothing was built."
     BUILD_FAILED = "BuildFailed", "A stage failed; the message says which one and why."
+    SIGNING_FAILED = (
+        "SigningFailed",
+        "The key for Secure Boot can't sign: encrypted, damaged, or not that of the certificate. Correct the Secret.",
+    )
     OUT_OF_MEMORY = "OutOfMemory", "A stage needed more memory than its limit; raise it in build.resources."
     EVICTED = "Evicted", "The pod used more disk or memory than it may; raise its limits or its workspace."
     DEADLINE_EXCEEDED = "DeadlineExceeded", "The build took longer than build.timeout."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from image_composer.spec.pod import CacheVolume, Medium, WorkspaceVolume
-from image_composer_operator.containers import TRUSTED_CA_FILE, keys_file
+from image_composer_operator.containers import KEY_FILE, TRUSTED_CA_FILE, keys_file
 from image_composer_operator.inputs import input_volumes
 from image_composer_operator.model import Plan
 from image_composer_operator.names import ANNOTATION_DOCUMENT, ANNOTATION_KEYS, ANNOTATION_TRUSTED_CA
@@ -38,6 +38,8 @@ def build_volumes(plan: Plan, settings: OperatorSettings) -> list[Manifest]:
     if plan.destination.credentials_secret_ref is not None:
         volumes.append(s3_volume(plan.destination.credentials_secret_ref.name))
     volumes += input_volumes(plan.spec.image)
+    if plan.spec.secure_boot is not None:
+        volumes.append(key_volume(plan.spec.secure_boot.key_secret_ref.name))
     if settings.host_sources:
         volumes.append({"name": "apt", "hostPath": {"path": "/etc/apt", "type": "Directory"}})
     return volumes
@@ -83,3 +85,9 @@ def s3_volume(secret: str) -> Manifest:
         {"secret": {"name": secret, "items": [{"key": SESSION_TOKEN, "path": SESSION_TOKEN}], "optional": True}},
     ]
     return {"name": "s3", "projected": {"sources": sources, "defaultMode": READABLE}}
+
+
+def key_volume(secret: str) -> Manifest:
+    """Give the volume with the private key for Secure Boot; as above, the pod waits for it."""
+    items = [{"key": KEY_FILE, "path": KEY_FILE}]
+    return {"name": "secure-boot", "secret": {"secretName": secret, "items": items, "defaultMode": READABLE}}

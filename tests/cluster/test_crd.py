@@ -292,6 +292,20 @@ REFUSALS: dict[str, Refusal] = {
         "END CERTIFICATE",
         caBundle="MIIC",
     ),
+    "key-without-certificate": Refusal(
+        {"image": MINIMAL, "secureBoot": {"keySecretRef": {"name": "key"}}},
+        'spec.secureBoot: Invalid value: "object": is without use: image.secureBoot says for what',
+    ),
+    "private-key-for-secure-boot": image(
+        'secureBoot.certificate: Invalid value: "string": holds a private key, which must never stand in a document; '
+        "give the certificate alone",
+        secureBoot={"certificate": f"{CERTIFICATE}{PRIVATE_KEY}"},
+    ),
+    "no-certificate-for-secure-boot": image(
+        'secureBoot.certificate: Invalid value: "string": must be one certificate in PEM, between BEGIN CERTIFICATE '
+        "and END CERTIFICATE",
+        secureBoot={"certificate": "MIIC"},
+    ),
     "two-workspaces": build(
         "workspace.medium: Invalid value: \"object\": 'memory' and ephemeralVolume exclude each other",
         workspace={"medium": "memory", "ephemeralVolume": {}},
@@ -549,6 +563,10 @@ LEFT_TO_THE_COMPOSER: dict[str, Refusal] = {
     "damaged-key": user(
         "sshAuthorizedKeys[0]: is damaged: what follows ssh-ed25519 is not a key of that type",
         sshAuthorizedKeys=["ssh-ed25519 AAAA"],
+    ),
+    "key-that-firmware-does-not-take": image(
+        "secureBoot.certificate: has a key that is not RSA; firmware checks no other signatures",
+        secureBoot={"certificate": CERTIFICATE},
     ),
     "damaged-certificate": s3(
         "caBundle: must be certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE",

@@ -19,6 +19,8 @@ fact zone date +%Z
 fact hostname uname -n
 fact own-address getent hosts "$(uname -n)"
 fact kernel uname -r
+fact secure-boot sh -c 'od -A n -t u1 -j 4 /sys/firmware/efi/efivars/SecureBoot-*'
+fact lockdown cat /sys/kernel/security/lockdown
 fact command-line cat /proc/cmdline
 fact machine-id cat /etc/machine-id
 fact host-keys sh -c 'cd /etc/ssh && ls -1 ssh_host_*'

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from image_composer.disk.sparse import copy_sparse, create_sparse
 from image_composer.run import Runner
 from image_composer.settings import GIB
 from image_composer.verify.boot import Machine
-from image_composer.verify.qemu import Hardware, choose_accelerator, find_firmware
+from image_composer.verify.qemu import Firmware, Hardware, choose_accelerator, find_firmware
 from support.image import Credentials, Image
 
 FACTS = Path(__file__).with_name("facts.sh")
@@ -159,13 +160,29 @@ class SerialConsole:
         return self.machine.wait_for(rf"\n<([^$\n]*)>{PROMPT}", seconds)[1]
 
 
-def first_boot(image: Image, credentials: Credentials, folder: Path) -> FirstBoot:
-    """Start a machine from a copy of an image on a larger disk, look around and switch it off."""
+def in_setup_mode(folder: Path) -> Firmware:
+    """Give firmware with Secure Boot that knows no key yet; what it is told is kept in a folder."""
+    found = find_firmware(secure=True)
+    variables = folder / "variables.fd"
+    shutil.copyfile(found.variables, variables)
+    return replace(found, variables=variables, kept=True)
+
+
+def first_boot(image: Image, credentials: Credentials, folder: Path, firmware: Firmware | None = None) -> FirstBoot:
+    """Start a machine from a copy of an image on a larger disk, look around and switch it off.
+
+    Args:
+        image: the image.
+        credentials: of its users.
+        folder: for the disk.
+        firmware: of the machine; without Secure Boot when absent.
+    """
     disk = folder / "disk.raw"
     create_sparse(disk, image.raw.stat().st_size + GROWTH)
     copy_sparse(image.raw, disk)
     runner = Runner()
-    hardware = Hardware(choose_accelerator(runner), find_firmware(), snapshot=False, ssh_port=free_port())
+    firmware = firmware or find_firmware()
+    hardware = Hardware(choose_accelerator(runner), firmware, snapshot=False, ssh_port=free_port())
     started_at, began = time.time(), time.monotonic()
     with Machine(runner, disk, hardware, log=folder / "console.log") as machine:
         machine.wait_for("login: ", BOOT_SECONDS)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from image_composer.evidence.result import RESULT_FILE, BuildResult
-from image_composer.inspect.ext4 import Ext4
+from image_composer.inspect.files import Files
 from image_composer.inspect.model import ImageReport, PartitionFound
 from image_composer.inspect.raw import open_raw
+from image_composer.inspect.readers import files_of
 from image_composer.repository.lock import Lock
 from image_composer.run import Runner
 from image_composer.spec.image import ImageSpec
@@ -183,9 +184,10 @@ class Image:
     def root(self) -> Iterator[Root]:
         """Give its files, with those of /var wherever they are."""
         with open_raw(self.raw, Runner()) as raw:
-            places = {partition.label: Ext4(raw, partition.start) for partition in self.report.partitions}
-            root = next(partition.label for partition in self.report.partitions if partition.role == "root")
-            yield Root(places[root], places.get("var"))
+            places = {partition.label: files_of(raw, partition) for partition in self.report.partitions}
+            top = places[next(partition.label for partition in self.report.partitions if partition.role == "root")]
+            assert top is not None
+            yield Root(top, places.get("var"))
 
     def uki(self, folder: Path) -> Path:
         """Copy its unified kernel image off the EFI system partition."""
@@ -199,8 +201,8 @@ class Image:
 class Root:
     """The files of an image, read without mounting it."""
 
-    top: Ext4
-    var: Ext4 | None
+    top: Files
+    var: Files | None
 
     def text(self, path: str) -> str:
         place, inside = self._place(path)
@@ -216,7 +218,7 @@ class Root:
         place, inside = self._place(path)
         return place.names(inside)
 
-    def _place(self, path: str) -> tuple[Ext4, str]:
+    def _place(self, path: str) -> tuple[Files, str]:
         if self.var is not None and path.startswith("/var/"):
             return self.var, path.removeprefix("/var")
         return self.top, path

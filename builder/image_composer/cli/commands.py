@@ -11,7 +11,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from image_composer.cli.memory import use_memory
-from image_composer.cli.session import Options, Session, new_build, run_session, with_document
+from image_composer.cli.session import Options, Session, new_build, run_session, with_document, with_key
 from image_composer.cli.workspaces import opened_workspace
 from image_composer.digest import pretty_json
 from image_composer.errors import Problem, SpecError
@@ -31,14 +31,23 @@ OUTPUT = Path("out")
 """Folder to publish to when neither the command line nor the document says where."""
 
 
-def build(options: Options, document: Path, output: Path | None, lock: Path | None, workspace: Path | None) -> NoReturn:
+def build(
+    options: Options,
+    document: Path,
+    *,
+    output: Path | None,
+    lock: Path | None,
+    key: Path | None,
+    workspace: Path | None,
+) -> NoReturn:
     """Run all stages."""
 
-    def body(session: Session) -> None:
+    def body(given: Session) -> None:
+        session = with_key(given, key)
         with opened_workspace(workspace, session.settings.cache_dir) as opened:
             started = with_document(new_build(session, opened), document)
             current = replace(
-                started, destination=output, default_destination=OUTPUT, given_lock=lock, needs_named_lock=True
+                started, destination=output, default_destination=OUTPUT, given_lock=lock, stands_alone=True
             )
             run_stages(current, last="validate")
             published = preflight(current) if isinstance(current.place, PublishPlace) else None
@@ -80,12 +89,12 @@ def summary(current: Build, published: PublishedResult, timings: Mapping[str, fl
     return "\n".join(lines)
 
 
-def validate(options: Options, document: Path) -> NoReturn:
+def validate(options: Options, document: Path, key: Path | None) -> NoReturn:
     """Run the first stage alone."""
 
     def body(session: Session) -> None:
         with opened_workspace(None, session.settings.cache_dir) as opened:
-            run_stages(with_document(new_build(session, opened), document), last="validate")
+            run_stages(with_document(new_build(with_key(session, key), opened), document), last="validate")
         click.echo(f"{document}: valid")
 
     run_session(options, body)
@@ -187,7 +196,9 @@ def inspect(options: Options, image: Path, *, as_json: bool) -> NoReturn:
     run_session(options, body)
 
 
-def boot(options: Options, image: Path, *, memory: int, ssh_port: int | None, write: bool) -> NoReturn:
+def boot(
+    options: Options, image: Path, *, memory: int, ssh_port: int | None, secure_boot: bool, write: bool
+) -> NoReturn:
     """Start an image here."""
     from image_composer.verify import qemu  # noqa: PLC0415 - one command needs it
     from image_composer.verify.boot import interactive  # noqa: PLC0415 - one command needs it
@@ -197,7 +208,7 @@ def boot(options: Options, image: Path, *, memory: int, ssh_port: int | None, wr
             raise SpecError([Problem("IMAGE", f"{image} is not a file", "SPEC_UNREADABLE")])
         hardware = qemu.Hardware(
             accelerator=qemu.choose_accelerator(session.runner),
-            firmware=qemu.find_firmware(),
+            firmware=qemu.find_firmware(secure=secure_boot),
             memory_mib=memory,
             snapshot=not write,
             ssh_port=ssh_port,

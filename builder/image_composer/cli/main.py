@@ -48,6 +48,13 @@ WORKSPACE_OPTION = click.option(
     help="Folder to work in, kept afterwards. [default: one in the cache, removed afterwards]",
 )
 
+KEY_OPTION = click.option(
+    "--secure-boot-key",
+    "key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Private key of the certificate in secureBoot, PEM. [default: IMAGE_COMPOSER_SECURE_BOOT_KEY]",
+)
+
 POD_WORKSPACE_OPTION = click.option(
     "--workspace", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder that the pod works in."
 )
@@ -81,19 +88,29 @@ def cli(context: click.Context, *, verbose: bool, log_format: str) -> None:
     help="Folder to publish to, replaced as a whole. [default: the document's destination, else 'out']",
 )
 @LOCK_OPTION
+@KEY_OPTION
 @WORKSPACE_OPTION
 @click.pass_obj
-def build(options: Options, document: Path, output: Path | None, lock: Path | None, workspace: Path | None) -> None:
+def build(
+    options: Options,
+    *,
+    document: Path,
+    output: Path | None,
+    lock: Path | None,
+    key: Path | None,
+    workspace: Path | None,
+) -> None:
     """Compose an image and publish it with its SBOM, lock and checksums."""
-    commands.build(options, document, output, lock, workspace)
+    commands.build(options, document, output=output, lock=lock, key=key, workspace=workspace)
 
 
 @cli.command()
 @DOCUMENT
+@KEY_OPTION
 @click.pass_obj
-def validate(options: Options, document: Path) -> None:
+def validate(options: Options, document: Path, key: Path | None) -> None:
     """Check a document and list every problem; needs no network."""
-    commands.validate(options, document)
+    commands.validate(options, document, key)
 
 
 @cli.command()
@@ -150,11 +167,12 @@ def inspect(options: Options, image: Path, *, as_json: bool) -> None:
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--memory", default=2048, show_default=True, type=click.IntRange(min=128), help="Memory in MiB.")
 @click.option("--ssh-port", type=click.IntRange(1, 65535), help="Port of this host that leads to the image's SSH.")
+@click.option("--secure-boot", is_flag=True, help="With firmware that has Secure Boot and is in setup mode.")
 @click.option("--write", is_flag=True, help="Let the machine change the image; it is left as it is otherwise.")
 @click.pass_obj
-def boot(options: Options, image: Path, memory: int, ssh_port: int | None, *, write: bool) -> None:
+def boot(options: Options, image: Path, memory: int, ssh_port: int | None, *, secure_boot: bool, write: bool) -> None:
     """Start a raw image in QEMU, with its console here; Ctrl-A X ends it."""
-    commands.boot(options, image, memory=memory, ssh_port=ssh_port, write=write)
+    commands.boot(options, image, memory=memory, ssh_port=ssh_port, secure_boot=secure_boot, write=write)
 
 
 @cli.group()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
-"""Of the environment, and files of IMAGE_COMPOSER_S3_CREDENTIALS."""
+"""Of the environment, and files of IMAGE_COMPOSER_S3_CREDENTIALS; a private key's lines come on top."""
 
 SHORTEST = 8
 """Characters; hiding shorter values would hide half of every text, and nobody has such keys."""
@@ -32,6 +32,9 @@ def hider(environment: Mapping[str, str]) -> Callable[[str], str]:
     folder = environment.get("IMAGE_COMPOSER_S3_CREDENTIALS")
     if folder:
         values |= {_content(Path(folder) / name) for name in VARIABLES}
+    key = environment.get("IMAGE_COMPOSER_SECURE_BOOT_KEY")
+    if key:
+        values |= set(_content(Path(key)).splitlines())
     known = sorted((re.escape(value) for value in values if len(value) >= SHORTEST), key=len, reverse=True)
     pattern = re.compile("|".join([*known, r"(?<=://)[^/@\s\"']+(?=@)"]))
     return lambda text: pattern.sub(HIDDEN, text)

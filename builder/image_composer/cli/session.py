@@ -136,6 +136,13 @@ def ending_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def with_key(session: Session, key: Path | None) -> Session:
+    """Give the session with the private key for Secure Boot that the user names."""
+    if key is None:
+        return session
+    return replace(session, settings=replace(session.settings, secure_boot_key=key.absolute()))
+
+
 def new_build(session: Session, workspace: Workspace) -> Build:
     """Give a build in a workspace, with what is to be known of this host."""
     from datetime import UTC, datetime  # noqa: PLC0415 - see above

@@ -47,14 +47,18 @@ class EspFile:
     source: Path | bytes
     """Where its content is, or the content."""
 
+    room: int = 0
+    """Bytes that it may still grow by, for which the file system has room."""
+
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the folders that it lies in, and its own."""
         return tuple(part for part in self.destination.parts if part != "/")
 
     def size(self) -> int:
-        """Give the bytes of its content."""
-        return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+        """Give the bytes that it may come to."""
+        content = len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
+        return content + self.room
 
 
 @dataclass(frozen=True, slots=True)

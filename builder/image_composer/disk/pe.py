@@ -20,6 +20,8 @@ MAXIMUM_SECTIONS = 96
 _POINTER_TO_PE_HEADER = 0x3C
 _PE32_PLUS = 0x20B
 _OPTIONAL_HEADER_MINIMUM = 112
+_SIGNATURE_ENTRY = 112 + 4 * 8
+"""Offset in the optional header: the fifth of the data directories."""
 
 
 class PeFormatError(ValueError):
@@ -49,10 +51,23 @@ class PeHeaders:
     section_table: int
     """Offset of the section table."""
 
+    signatures: tuple[int, int]
+    """Offset and size of the table of signatures at the file's end; zeros when there is none."""
+
     @property
     def optional_header(self) -> int:
         """Offset of the optional header."""
         return self.pe_offset + COFF_HEADER_SIZE
+
+    @property
+    def checksum(self) -> int:
+        """Offset of the checksum, 4 bytes."""
+        return self.optional_header + 64
+
+    @property
+    def signature_entry(self) -> int:
+        """Offset of the header's entry, 8 bytes, that says where the signatures are."""
+        return self.optional_header + _SIGNATURE_ENTRY
 
     @property
     def section_table_end(self) -> int:
@@ -104,7 +119,10 @@ def _read_headers(content: bytes) -> PeHeaders:
         raise PeFormatError("its headers make no sense")
     table = optional + optional_size
     sections = tuple(_read_section(content, table + index * SECTION_HEADER.size) for index in range(count))
-    return PeHeaders(pe_offset, section_alignment, file_alignment, size_of_headers, sections, table)
+    signatures = (0, 0)
+    if optional_size >= _SIGNATURE_ENTRY + 8:
+        signatures = struct.unpack_from("<II", content, optional + _SIGNATURE_ENTRY)
+    return PeHeaders(pe_offset, section_alignment, file_alignment, size_of_headers, sections, table, signatures)
 
 
 def _read_section(content: bytes, offset: int) -> PeSection:

@@ -21,7 +21,14 @@ BUILD_TYPE = "https://imagecomposer.dev/build/v1alpha1"
 BUILDER_ID = "https://imagecomposer.dev/builder"
 
 
-def provenance(lock: Lock, image: ImageFacts, images: Mapping[str, str], *, epoch: int) -> dict[str, Any]:
+def provenance(
+    lock: Lock,
+    image: ImageFacts,
+    images: Mapping[str, str],
+    *,
+    epoch: int,
+    unsigned: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Give the statement about the images of a build.
 
     Args:
@@ -29,10 +36,11 @@ def provenance(lock: Lock, image: ImageFacts, images: Mapping[str, str], *, epoc
         image: facts about the image.
         images: SHA-256 by file name.
         epoch: SOURCE_DATE_EPOCH of the build, in seconds since 1970.
+        unsigned: SHA-256 of what there was before signatures came to it, by what it is.
     """
     return {
         "_type": STATEMENT_TYPE,
-        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(images.items())],
+        "subject": _resources(images),
         "predicateType": PREDICATE_TYPE,
         "predicate": {
             "buildDefinition": {
@@ -53,6 +61,13 @@ def provenance(lock: Lock, image: ImageFacts, images: Mapping[str, str], *, epoc
                     for package in lock.packages
                 ],
             },
-            "runDetails": {"builder": {"id": BUILDER_ID, "version": {"image-composer": image.builder_version}}},
+            "runDetails": {
+                "builder": {"id": BUILDER_ID, "version": {"image-composer": image.builder_version}},
+                **({"byproducts": _resources(unsigned)} if unsigned else {}),
+            },
         },
     }
+
+
+def _resources(digests: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(digests.items())]

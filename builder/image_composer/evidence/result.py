@@ -31,7 +31,7 @@ class Artifact(SpecModel):
 class Document(SpecModel):
     """One file that attests the images."""
 
-    kind: Literal["sbom", "lock", "provenance", "verification", "spec", "checksums"]
+    kind: Literal["sbom", "lock", "provenance", "certificate", "verification", "spec", "checksums"]
     file: FileName
     sha256: Digest
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import tempfile
 from typing import IO
 
+from image_composer.disk.authenticode import HEADERS_SIZE, read_signatures
 from image_composer.disk.pe import PeFormatError, PeSection, read_pe_headers
-from image_composer.inspect.model import UkiFound
+from image_composer.inspect.model import ProgramFound, SignatureFound, UkiFound
 from image_composer.inspect.raw import RawImage, corrupted
-
-_HEADERS_SIZE = 16 * 1024
-"""Bytes read for a PE file's headers, which fill one or two file alignments of 512 bytes."""
 
 _LARGEST_TEXT = 1024 * 1024
 """Bytes; a section of text that is larger is not one."""
@@ -30,8 +28,8 @@ def list_files(image: RawImage, offset: int) -> list[str]:
     return sorted(line.removeprefix("::") for line in lines if line.strip() and not line.endswith("/"))
 
 
-def read_uki(image: RawImage, offset: int, path: str) -> UkiFound | None:
-    """Read what a unified kernel image says about itself; None for EFI programs that are none.
+def read_program(image: RawImage, offset: int, path: str) -> tuple[ProgramFound, UkiFound | None]:
+    """Read who has signed an EFI program, and what it says about itself when it is a unified kernel image.
 
     Raises:
         InspectError: INSPECT_CORRUPTED.
@@ -42,17 +40,29 @@ def read_uki(image: RawImage, offset: int, path: str) -> UkiFound | None:
             raise corrupted(image.path, f"{path} on its EFI system partition can't be read")
         copy.seek(0)
         try:
-            headers = read_pe_headers(copy.read(_HEADERS_SIZE))
+            headers = read_pe_headers(copy.read(HEADERS_SIZE))
         except PeFormatError as error:
             raise corrupted(image.path, f"{path} on its EFI system partition is no EFI program: {error}") from error
+        program = ProgramFound(path=path, signatures=_signatures(copy))
         sections = {section.name: section for section in headers.sections}
         if ".linux" not in sections:
-            return None
-        return UkiFound(
+            return program, None
+        return program, UkiFound(
             path=path,
             kernel_version=_text(copy, sections.get(".uname")),
             command_line=_text(copy, sections.get(".cmdline")),
         )
+
+
+def _signatures(program: IO[bytes]) -> list[SignatureFound]:
+    try:
+        found = read_signatures(program)
+    except PeFormatError:
+        return [SignatureFound(signer=None, fingerprint=None, holds=False)]
+    return [
+        SignatureFound(signer=each.signer.subject, fingerprint=each.signer.fingerprint, holds=each.holds)
+        for each in found
+    ]
 
 
 def _text(program: IO[bytes], section: PeSection | None) -> str | None:

@@ -9,88 +9,44 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from image_composer.inspect.raw import RawImage, corrupted
-
-LARGEST_FILE = 64 * 1024 * 1024
-"""Bytes; the largest file read, dpkg's status, has about 6 MiB with 5000 packages."""
-
-_LARGEST_CHAIN = 8
-"""Symbolic links followed from one to the next; os-release needs one."""
-
-_SAFE = re.compile(r"[A-Za-z0-9/._+@:-]+", re.ASCII)
-"""Names that mean nothing else to debugfs, whose requests have quotes, blanks and `<inode>`."""
+from image_composer.inspect.files import Entry, Files, Kind
+from image_composer.inspect.raw import corrupted
 
 _TYPE = re.compile(r"Type: (\S+)")
 _SIZE = re.compile(r"Size: ([0-9]+)")
 _TARGET = re.compile(r'Fast link dest: "(.*)"')
 
+_KINDS = {"regular": Kind.FILE, "directory": Kind.FOLDER, "symlink": Kind.LINK}
+
 
 @dataclass(frozen=True, slots=True)
-class Ext4:
-    """A file system at an offset of an image."""
+class Ext4(Files):
+    """See `Files`."""
 
-    image: RawImage
-    offset: int
+    def _entry(self, path: PurePosixPath) -> Entry | None:
+        about = (self._request(f"stat {path}") or b"").decode("utf-8", "replace")
+        kind, size, target = _TYPE.search(about), _SIZE.search(about), _TARGET.search(about)
+        if kind is None:
+            return None
+        found = _KINDS.get(kind[1], Kind.OTHER)
+        if found is Kind.LINK and target is None:  # one of more than 59 bytes, which images of ours don't need
+            found = Kind.OTHER
+        return Entry(found, int(size[1]) if size else 0, target[1] if target else "")
 
-    def read(self, path: str) -> bytes | None:
-        """Give a regular file's content, following links; None when there is no such file.
-
-        Raises:
-            InspectError: INSPECT_CORRUPTED.
-        """
-        at = PurePosixPath(path)
-        for _ in range(_LARGEST_CHAIN):
-            if not _SAFE.fullmatch(str(at)):
-                return None
-            about = self._ask(f"stat {at}")
-            kind = _TYPE.search(about or "")
-            if about is None or kind is None:
-                return None
-            if kind[1] == "regular":
-                return self._content(at, about)
-            target = _TARGET.search(about)
-            if kind[1] != "symlink" or target is None:
-                return None
-            at = _normalised(at.parent / target[1])
-        return None
-
-    def names(self, path: str) -> list[str]:
-        """Give the names in a folder, sorted; none when there is no such folder.
-
-        Raises:
-            InspectError: INSPECT_CORRUPTED.
-        """
-        listed = self._ask(f"ls -p {path}") or ""
-        fields = [line.split("/") for line in listed.splitlines()]
-        return sorted(field[5] for field in fields if len(field) > 5 and field[5] not in (".", ".."))
-
-    def _content(self, path: PurePosixPath, about: str) -> bytes:
-        size = _SIZE.search(about)
-        if size is None or int(size[1]) > LARGEST_FILE:
-            raise corrupted(self.image.path, f"{path} in it is impossibly large")
+    def _content(self, path: PurePosixPath) -> bytes:
         return self._request(f"cat {path}") or b""
 
-    def _ask(self, request: str) -> str | None:
-        answer = self._request(request)
-        return None if answer is None else answer.decode("utf-8", "replace")
+    def _names(self, path: PurePosixPath) -> list[str]:
+        listed = (self._request(f"ls -p {path}") or b"").decode("utf-8", "replace")
+        fields = [line.split("/") for line in listed.splitlines()]
+        return [field[5] for field in fields if len(field) > 5 and field[5] not in (".", "..")]
 
     def _request(self, request: str) -> bytes | None:
         done = self.image.run(["debugfs", "-R", request, f"{self.image.name}?offset={self.offset}"])
         _, _, said = done.stderr.decode("utf-8", "replace").partition("\n")
-        if "File not found" in said:
+        if "File not found" in said or "not a directory" in said:
             return None
         if said.strip() or done.returncode != 0:
             first = (said.strip() or "debugfs failed").splitlines()[0].replace(self.image.name, str(self.image.path))
             raise corrupted(self.image.path, f"the file system at byte {self.offset} can't be read: {first}")
         return done.stdout
-
-
-def _normalised(path: PurePosixPath) -> PurePosixPath:
-    """Take `..` out of a path by name; it ends at the root, as in the file system."""
-    parts: list[str] = []
-    for part in path.parts[1:]:
-        if part != "..":
-            parts.append(part)
-        elif parts:
-            parts.pop()
-    return PurePosixPath("/", *parts)

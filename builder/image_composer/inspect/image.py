@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from image_composer.evidence.deb822 import paragraphs
-from image_composer.inspect.esp import list_files, read_uki
-from image_composer.inspect.ext4 import Ext4
-from image_composer.inspect.model import ImageReport, PackageFound, PartitionFound, UkiFound
+from image_composer.inspect.esp import list_files, read_program
+from image_composer.inspect.files import Files
+from image_composer.inspect.model import ImageReport, PackageFound, PartitionFound, ProgramFound, UkiFound
 from image_composer.inspect.opened import OpenedImage, open_image
 from image_composer.inspect.raw import RawImage, corrupted
+from image_composer.inspect.readers import files_of
 from image_composer.inspect.rpmdb import DATABASES, rpm_packages
 from image_composer.inspect.table import read_table
 from image_composer.run import Runner
@@ -26,7 +27,7 @@ def inspect_image(path: Path, runner: Runner) -> ImageReport:
         runner: runs the tools that read file systems.
 
     Raises:
-        InspectError: INSPECT_UNREADABLE, INSPECT_NOT_AN_IMAGE or INSPECT_CORRUPTED.
+        InspectError: INSPECT_UNREADABLE, INSPECT_NOT_AN_IMAGE, INSPECT_CORRUPTED or INSPECT_UNSUPPORTED.
         ToolError: TOOL_MISSING or TOOL_DISK_FULL.
     """
     with open_image(path, runner) as image:
@@ -65,7 +66,7 @@ def _report(path: Path, given: OpenedImage) -> ImageReport:
     image = given.disk
     table, disk_id, partitions = read_table(image)
     root = _find_root(image, partitions)
-    boot_files, ukis = _boot(image, partitions)
+    boot_files, programs, ukis = _boot(image, partitions)
     modules = root.names("/usr/lib/modules") if root else []
     return ImageReport(
         file=str(path),
@@ -79,31 +80,29 @@ def _report(path: Path, given: OpenedImage) -> ImageReport:
         hostname=_text(root, "/etc/hostname").strip() or None,
         kernel_version=next((uki.kernel_version for uki in ukis), None) or next(reversed(modules), None),
         ukis=ukis,
+        programs=programs,
         boot_files=boot_files,
         fstab=[" ".join(line.split()) for line in _text(root, "/etc/fstab").splitlines() if _says_something(line)],
         packages=_packages(image, root, _separate_var(image, partitions)),
     )
 
 
-def _find_root(image: RawImage, partitions: Sequence[PartitionFound]) -> Ext4 | None:
+def _find_root(image: RawImage, partitions: Sequence[PartitionFound]) -> Files | None:
     """Give the file system that has an os-release; those of the root's type are asked first."""
-    readable = [partition for partition in partitions if partition.filesystem == "ext4"]
-    for partition in sorted(readable, key=lambda partition: partition.role != PartitionType.ROOT):
-        candidate = Ext4(image, partition.start)
-        if candidate.read("/etc/os-release") is not None:
+    for partition in sorted(partitions, key=lambda partition: partition.role != PartitionType.ROOT):
+        candidate = files_of(image, partition)
+        if candidate is not None and candidate.read("/etc/os-release") is not None:
             return candidate
     return None
 
 
-def _separate_var(image: RawImage, partitions: Sequence[PartitionFound]) -> Ext4 | None:
+def _separate_var(image: RawImage, partitions: Sequence[PartitionFound]) -> Files | None:
     """Give the file system of a partition of its own for /var; None when there is none."""
-    for partition in partitions:
-        if partition.role == PartitionType.VAR and partition.filesystem == "ext4":
-            return Ext4(image, partition.start)
-    return None
+    found = [files_of(image, partition) for partition in partitions if partition.role == PartitionType.VAR]
+    return next((files for files in found if files is not None), None)
 
 
-def _packages(image: RawImage, root: Ext4 | None, var: Ext4 | None) -> list[PackageFound]:
+def _packages(image: RawImage, root: Files | None, var: Files | None) -> list[PackageFound]:
     """Give what dpkg or rpm knows to be installed."""
     status = _text(root, "/var/lib/dpkg/status") or _text(var, "/lib/dpkg/status")
     if status:
@@ -119,18 +118,20 @@ def _packages(image: RawImage, root: Ext4 | None, var: Ext4 | None) -> list[Pack
     return []
 
 
-def _boot(image: RawImage, partitions: Sequence[PartitionFound]) -> tuple[list[str], list[UkiFound]]:
-    """Give the files and the unified kernel images of the EFI system partition."""
+def _boot(
+    image: RawImage, partitions: Sequence[PartitionFound]
+) -> tuple[list[str], list[ProgramFound], list[UkiFound]]:
+    """Give the files, the programs and the unified kernel images of the EFI system partition."""
     for partition in partitions:
         if partition.role == PartitionType.ESP and partition.filesystem == "vfat":
             files = list_files(image, partition.start)
-            programs = [path for path in files if path.lower().endswith(".efi")]
-            found = [read_uki(image, partition.start, path) for path in programs]
-            return files, [uki for uki in found if uki is not None]
-    return [], []
+            names = [path for path in files if path.lower().endswith(".efi")]
+            found = [read_program(image, partition.start, path) for path in names]
+            return files, [program for program, _ in found], [uki for _, uki in found if uki is not None]
+    return [], [], []
 
 
-def _text(filesystem: Ext4 | None, path: str) -> str:
+def _text(filesystem: Files | None, path: str) -> str:
     content = filesystem.read(path) if filesystem else None
     return (content or b"").decode("utf-8", "replace")
 

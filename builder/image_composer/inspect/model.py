@@ -39,6 +39,27 @@ class UkiFound(SpecModel):
     command_line: str | None
 
 
+class SignatureFound(SpecModel):
+    """A signature for Secure Boot."""
+
+    signer: str | None
+    """Subject of the certificate, for example `CN=Edge Secure Boot`; None when the signature can't be read."""
+
+    fingerprint: str | None
+    """SHA-256 of the certificate, in hex."""
+
+    holds: bool
+    """Whether it was made with the certificate's key, over exactly this program. Whether to trust the certificate is
+    the firmware's to say."""
+
+
+class ProgramFound(SpecModel):
+    """An EFI program on the EFI system partition: a boot loader or a unified kernel image."""
+
+    path: str
+    signatures: list[SignatureFound]
+
+
 class PackageFound(SpecModel):
     """An installed package."""
 
@@ -74,6 +95,9 @@ class ImageReport(SpecModel):
     """Of the first unified kernel image; without one, the last folder of modules by name."""
 
     ukis: list[UkiFound]
+    programs: list[ProgramFound]
+    """EFI programs on the EFI system partition, and who has signed them."""
+
     boot_files: list[str]
     """Paths on the EFI system partition."""
 

@@ -95,3 +95,12 @@ def corrupted(path: Path, reason: str) -> InspectError:
     return InspectError(
         "INSPECT_CORRUPTED", f"{path} is damaged: {reason}", hint="compare it with its SHA256SUMS and fetch it again"
     )
+
+
+def unsupported(path: Path, what: str) -> InspectError:
+    """Say that an image holds what images of ours never have."""
+    return InspectError(
+        "INSPECT_UNSUPPORTED",
+        f"{path} can't be looked into: {what} is not known here",
+        hint="only what 'image-composer build' itself makes is known",
+    )

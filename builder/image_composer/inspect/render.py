@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from image_composer.inspect.model import ImageReport
+from image_composer.inspect.model import ImageReport, SignatureFound
 from image_composer.spec.base import format_size
 
 
@@ -40,6 +40,8 @@ def _lines(report: ImageReport) -> Iterator[str]:
     for uki in report.ukis:
         yield f"Boot image:   {uki.path}"
         yield f"Command line: {uki.command_line or '-'}"
+    for program in report.programs:
+        yield f"Program:      {program.path}, {'; '.join(map(_signed, program.signatures)) or 'not signed'}"
     for line in report.fstab:
         yield f"Mount:        {line}"
     yield ""
@@ -48,6 +50,13 @@ def _lines(report: ImageReport) -> Iterator[str]:
         ("name", "version", "architecture"),
         [(package.name, package.version, package.architecture) for package in report.packages],
     )
+
+
+def _signed(signature: SignatureFound) -> str:
+    if signature.signer is None:
+        return "with a signature that can't be read"
+    by = f"by {signature.signer} (SHA-256 {signature.fingerprint})"
+    return f"signed {by}" if signature.holds else f"NOT as it was signed {by}"
 
 
 def _printable(line: str) -> str:

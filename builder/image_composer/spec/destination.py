@@ -84,3 +84,20 @@ class LockRef(SpecModel):
 
     key: DataKey = "lock.json"
     """Key of the lock file."""
+
+
+class KeySecretRef(SpecModel):
+    """A Secret in the namespace of the ImageBuild that holds a private key as `tls.key`, unencrypted, in PEM.
+
+    It may be of the type kubernetes.io/tls; its `tls.crt` is not looked at, for the document has the certificate.
+    """
+
+    name: ObjectName
+    """Name of the Secret."""
+
+
+class SecureBootKey(SpecModel):
+    """Where the private key is that signs for Secure Boot."""
+
+    key_secret_ref: KeySecretRef
+    """Secret with the key; only the stage that signs sees it."""

@@ -15,7 +15,7 @@ from image_composer.spec.destination import Destination, ObjectName, S3Destinati
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.imagebuild import BuildRequest
 from image_composer.spec.parse import parse, shown
-from image_composer.spec.rules import destination_problems, request_problems, spec_problems
+from image_composer.spec.rules import destination_problems, key_problems, request_problems, spec_problems
 
 API_GROUP = "imagecomposer.dev"
 API_VERSION = f"{API_GROUP}/v1alpha1"
@@ -99,17 +99,23 @@ def check_manifest(tree: Mapping[str, Any]) -> Document:
         problems += _problems(BuildRequest, request, "spec", request_problems)
         problems += _image_problems(image, PREFIX) if isinstance(image, dict) else [_not_a_mapping(PREFIX, image)]
         if not problems:
-            metadata = tree["metadata"]
-            return Document(
-                spec=ImageSpec.model_validate(image),
-                prefix=PREFIX,
-                name=metadata["name"],
-                namespace=metadata.get("namespace") or DEFAULT_NAMESPACE,
-                request=BuildRequest.model_validate(request),
-            )
+            document = _document(tree["metadata"], image, request)
+            problems = key_problems(document.spec, document.request)
+            if not problems:
+                return document
     else:
         problems.append(_not_a_mapping("spec", spec))
     raise SpecError(problems, hint=HINT)
+
+
+def _document(metadata: Mapping[str, Any], image: object, request: object) -> Document:
+    return Document(
+        spec=ImageSpec.model_validate(image),
+        prefix=PREFIX,
+        name=metadata["name"],
+        namespace=metadata.get("namespace") or DEFAULT_NAMESPACE,
+        request=BuildRequest.model_validate(request),
+    )
 
 
 def read_placement(content: bytes, name: str) -> Placement | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from image_composer.spec.accounts import Group, SshServer, User
 from image_composer.spec.base import (
@@ -22,6 +22,7 @@ from image_composer.spec.base import (
     SpecModel,
     Url,
 )
+from image_composer.spec.certificate import check_signing_certificate
 from image_composer.spec.files import File, Folder
 from image_composer.spec.network import NetworkSettings
 from image_composer.spec.scripts import Script
@@ -197,6 +198,32 @@ class Immutable(SpecModel):
     """What becomes of changes to /etc."""
 
 
+class Enrolment(StrEnum):
+    """Whether the image brings its certificate into the firmware of a machine that is in setup mode."""
+
+    NONE = "none"
+    MANUAL = "manual"
+    """It can be chosen in the boot menu."""
+
+    FORCE = "force"
+    """At the first start, after 15 seconds in which a key can be pressed."""
+
+
+class SecureBoot(SpecModel):
+    """Signs what starts the machine, so that firmware with this certificate starts it and nothing else.
+
+    The private key never stands in a document: `spec.secureBoot.keySecretRef` names a Secret that holds it, and
+    `--secure-boot-key` a file.
+    """
+
+    certificate: Annotated[str, StringConstraints(max_length=16384), AfterValidator(check_signing_certificate)]
+    """Certificate of the key that signs, in PEM: RSA of 2048 to 4096 bits."""
+
+    enroll: Enrolment = Enrolment.NONE
+    """Whether the EFI system partition brings files by which a machine in setup mode takes the certificate as its own
+    (PK, KEK and db), in place of all others."""
+
+
 class OutputFormat(StrEnum):
     """A form in which the image is delivered. docs/formats.md says what each is for."""
 
@@ -337,6 +364,9 @@ class ImageSpec(SpecModel):
 
     immutable: Immutable = Field(default_factory=Immutable)
     """How the root of an immutable image is made."""
+
+    secure_boot: SecureBoot | None = None
+    """Signatures for Secure Boot; none when absent."""
 
     outputs: list[Output] = Field(
         default_factory=lambda: [Output(format=OutputFormat.RAW)], min_length=1, max_length=16

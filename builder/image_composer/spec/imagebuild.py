@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from image_composer.spec.base import Flag, SpecModel
-from image_composer.spec.destination import Destination, LockRef
+from image_composer.spec.destination import Destination, LockRef, SecureBootKey
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.pod import BuildSettings, Duration
 
@@ -49,6 +49,9 @@ class BuildRequest(SpecModel):
 
     lock_ref: LockRef | None = None
     """A lock to build exactly, instead of resolving the packages."""
+
+    secure_boot: SecureBootKey | None = None
+    """Private key of the certificate in `image.secureBoot`; on a laptop it is a file, see `--secure-boot-key`."""
 
 
 class ImageBuildSpec(BuildRequest):

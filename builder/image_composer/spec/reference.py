@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 import yaml
@@ -35,8 +34,8 @@ as a cluster takes it, with the image below `spec.image`, or just what stands th
         packages: [openssh-server]
 
 Beside the image, a manifest says where the results go (`destination`: [publishing.md](publishing.md)) and how a cluster
-builds them (`build`, `suspend`, `cancel`, `retention`, `lockRef`: `kubectl explain imagebuild.spec`). This page is
-about the image.
+builds them (`build`, `suspend`, `cancel`, `retention`, `lockRef`, `secureBoot`: `kubectl explain imagebuild.spec`).
+This page is about the image.
 
 - `image-composer validate FILE` lists everything that is wrong with a document at once, each with its path.
 - Unknown fields are errors, so that a slip can't go unnoticed. So are a key given twice, YAML's aliases and tags, more
@@ -81,11 +80,11 @@ def _sections(schema: Schema, model: type[BaseModel], example: Mapping[str, Any]
 
 
 def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """Give the model that a field holds, and whether it holds a list of them."""
+    """Give the model that a field holds if it is there, and whether it holds a list of them."""
     is_list = get_origin(annotation) is list
-    held = get_args(annotation)[0] if is_list else annotation
-    if get_origin(held) is UnionType:  # it may be absent
-        held = next(choice for choice in get_args(held) if choice is not NoneType)
+    arguments = [argument for argument in get_args(annotation) if argument is not type(None)]
+    is_optional = type(None) in get_args(annotation) and len(arguments) == 1
+    held = arguments[0] if is_list or is_optional else annotation
     return (held if isinstance(held, type) and issubclass(held, BaseModel) else None), is_list
 
 

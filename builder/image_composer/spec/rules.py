@@ -92,6 +92,13 @@ def request_problems(request: BuildRequest, prefix: str, unknown: frozenset[str]
     ]
 
 
+def key_problems(spec: ImageSpec, request: BuildRequest) -> list[Problem]:
+    """Give what is wrong between an image and what stands beside it, both right by themselves."""
+    if request.secure_boot is not None and spec.secure_boot is None:
+        return [Problem("spec.secureBoot", "is without use: image.secureBoot says for what")]
+    return []
+
+
 def destination_problems(destination: Destination, prefix: str, unknown: frozenset[str]) -> list[Problem]:
     """Give what is wrong with a destination by itself, as `spec_problems` does."""
     return [

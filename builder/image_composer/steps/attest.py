@@ -1,4 +1,4 @@
-"""attest: the disk is delivered, with what it is made of, for machines to check: SBOM, lock, provenance, checksums."""
+"""attest: the disk is signed and delivered, with what machines check it by: SBOM, lock, provenance, checksums."""
 
 from __future__ import annotations
 
@@ -13,23 +13,29 @@ from image_composer.formats.naming import base_name
 from image_composer.provider import Family
 from image_composer.steps.build import Build
 from image_composer.steps.outputs import deliver
+from image_composer.steps.secure_boot import sign_disk
 from image_composer.workspace import AssembledRoot, FetchedPackages
 
 CHECKSUMS = "SHA256SUMS"
 SBOM_SUFFIX = ".spdx.json"
 LOCK_SUFFIX = ".lock.json"
 PROVENANCE_SUFFIX = ".provenance.json"
+CERTIFICATE_SUFFIX = ".secure-boot.pem"
+DER_SUFFIX = ".secure-boot.cer"
+"""The certificate once more, in the form and under the name that firmware's setup programs look for."""
 
 
 def attest(build: Build) -> None:
-    """Write the outputs, and the evidence beside them.
+    """Sign the disk, and write the outputs and the evidence beside them.
 
     Raises:
+        SigningError: there is no key to sign with, or it is the wrong one.
         DiskError, ToolError: an output can't be made.
         LockError: the lock contradicts itself.
     """
     workspace, spec = build.workspace, build.spec.image
     assembled = workspace.read(workspace.assembled, AssembledRoot)
+    signed = sign_disk(build, assembled)
     files = deliver(build, assembled)
     workspace.evidence.mkdir(exist_ok=True)
     image = ImageFacts(
@@ -48,7 +54,11 @@ def attest(build: Build) -> None:
     workspace.write_text(workspace.evidence / f"{base}{SBOM_SUFFIX}", pretty_json(document))
     workspace.write(workspace.evidence / f"{base}{LOCK_SUFFIX}", build.lock)
     images = {name: file_sha256(workspace.images / name) for name in files}
-    statement = provenance(build.lock, image, images, epoch=assembled.epoch)
+    if signed is not None:
+        (workspace.evidence / f"{base}{CERTIFICATE_SUFFIX}").write_text(signed.certificate.pem)
+        (workspace.evidence / f"{base}{DER_SUFFIX}").write_bytes(signed.certificate.der)
+    unsigned = signed.unsigned if signed else None
+    statement = provenance(build.lock, image, images, epoch=assembled.epoch, unsigned=unsigned)
     workspace.write_text(workspace.evidence / f"{base}{PROVENANCE_SUFFIX}", pretty_json(statement))
     written = [path for path in sorted(workspace.evidence.iterdir()) if path.name != CHECKSUMS]
     sums = sha256sums({**images, **{path.name: file_sha256(path) for path in written}})

@@ -43,9 +43,9 @@ class Build:
     given_lock: Path | None = None
     """A lock to build exactly, instead of resolving."""
 
-    needs_named_lock: bool = False
-    """Whether a document that names a lock in the cluster must come with it: the build is for real, and nobody here
-    can ask the cluster."""
+    stands_alone: bool = False
+    """Whether what a document only names, a lock or a key in the cluster, must come with it: the build is for real, and
+    nobody here can ask the cluster."""
 
     destination: Path | None = None
     """Folder to publish to, whatever the document says."""

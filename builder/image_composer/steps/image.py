@@ -16,10 +16,11 @@ from image_composer.disk.uki import UkiSections, write_uki
 from image_composer.root.assemble import tree_folder
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.image import Architecture, Filesystem, PartitionType
+from image_composer.steps import secure_boot
 from image_composer.steps.assemble import sandbox
 from image_composer.steps.build import Build
 from image_composer.steps.verity_root import VerityRoot, make_verity_root
-from image_composer.workspace import AssembledRoot, FinishedDisk, TreeSize
+from image_composer.workspace import AssembledRoot, FinishedDisk, PlannedEsp, TreeSize
 
 REMOVABLE_LOADER = {Architecture.X86_64: "BOOTX64.EFI", Architecture.AARCH64: "BOOTAA64.EFI"}
 """Name by which firmware finds a boot loader on a disk it knows nothing of (UEFI specification, 3.5.1.1)."""
@@ -55,13 +56,14 @@ def make_disk(build: Build) -> None:
             initrd=workspace.boot / "initrd",
         ),
     )
-    files = esp_files(build, uki)
+    files = secure_boot.prepared_files(esp_files(build, uki), build.spec.image.secure_boot)
     layout = plan_disk(build, assembled, files, verity)
     tools: ToolRunner = build.runner
     write_disk(layout, make_partitions(build, assembled, layout, files, verity), workspace.disk, tools=tools)
     workspace.disk.chmod(SHARED)
     root_size = sum(tree.blocks for tree in assembled.trees.values()) * ext4_size.BLOCK
-    workspace.write(workspace.finished_disk, FinishedDisk(disk_size=layout.size, root_size=root_size))
+    esp = planned_later(build, layout, files)
+    workspace.write(workspace.finished_disk, FinishedDisk(disk_size=layout.size, root_size=root_size, esp=esp))
     build.reporter.conclude(f"a disk of {format_size(layout.size)}")
 
 
@@ -111,6 +113,14 @@ def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile], veri
     )
 
 
+def planned_later(build: Build, layout: DiskLayout, files: list[EspFile]) -> PlannedEsp | None:
+    """Give what `attest` has to make: the EFI system partition of a disk that is signed."""
+    if build.spec.image.secure_boot is None:
+        return None
+    esp = next(planned for planned in layout.partitions if planned.partition.type is PartitionType.ESP)
+    return secure_boot.planned_esp(esp, files, build.workspace.folder)
+
+
 def make_partitions(
     build: Build,
     assembled: AssembledRoot,
@@ -118,7 +128,7 @@ def make_partitions(
     files: list[EspFile],
     verity: VerityRoot | None,
 ) -> dict[str, Path]:
-    """Make the image of each partition, side by side."""
+    """Make the image of each partition, side by side; but no EFI system partition that will be signed."""
     box = sandbox(build, assembled.epoch)
     box.prepare("parts")
     labels = labels_by_partition(assembled.selinux_labels, build.partitions)
@@ -153,6 +163,8 @@ def make_partitions(
         )
         return image
 
+    later = PartitionType.ESP if build.spec.image.secure_boot else None
+    now = [planned for planned in layout.partitions if planned.partition.type is not later]
     with ThreadPoolExecutor(max_workers=max(2, build.settings.jobs)) as pool:
-        made: dict[str, Future[Path]] = {planned.label: pool.submit(make, planned) for planned in layout.partitions}
+        made: dict[str, Future[Path]] = {planned.label: pool.submit(make, planned) for planned in now}
         return {label: future.result() for label, future in made.items()}

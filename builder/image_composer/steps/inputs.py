@@ -109,7 +109,7 @@ def check_inputs(build: Build, document: Document) -> None:
     Raises:
         SpecError: SPEC_INPUT_MISSING, with all that are missing.
     """
-    if not build.needs_named_lock:
+    if not build.stands_alone:
         return
     problems = [
         _missing(document.path(path), kind, reference, place)

@@ -16,16 +16,25 @@ from image_composer.publish import directory
 from image_composer.publish.published import published_result
 from image_composer.spec.base import format_size
 from image_composer.spec.location import object_uri
-from image_composer.steps.attest import CHECKSUMS, LOCK_SUFFIX, PROVENANCE_SUFFIX, SBOM_SUFFIX
+from image_composer.steps.attest import (
+    CERTIFICATE_SUFFIX,
+    CHECKSUMS,
+    DER_SUFFIX,
+    LOCK_SUFFIX,
+    PROVENANCE_SUFFIX,
+    SBOM_SUFFIX,
+)
 from image_composer.steps.build import Build
 from image_composer.steps.verify import VERIFY_SUFFIX
 from image_composer.workspace import AssembledRoot, FinishedDisk, FinishedImages, PublishPlace
 
-Kind = Literal["sbom", "lock", "provenance", "verification", "checksums"]
+Kind = Literal["sbom", "lock", "provenance", "certificate", "verification", "checksums"]
 KINDS: tuple[tuple[str, Kind], ...] = (
     (SBOM_SUFFIX, "sbom"),
     (LOCK_SUFFIX, "lock"),
     (PROVENANCE_SUFFIX, "provenance"),
+    (CERTIFICATE_SUFFIX, "certificate"),
+    (DER_SUFFIX, "certificate"),
     (VERIFY_SUFFIX, "verification"),
     (CHECKSUMS, "checksums"),
 )

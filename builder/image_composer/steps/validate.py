@@ -9,6 +9,8 @@ from image_composer.digest import file_sha256
 from image_composer.errors import Problem, SpecError
 from image_composer.provider import find_manifest
 from image_composer.publish.directory import check_destination
+from image_composer.signing.key import check_key, no_key
+from image_composer.spec.certificate import read_pem
 from image_composer.spec.document import HINT, Document, Placement, read_document, read_placement
 from image_composer.spec.location import content_digest, folder_key
 from image_composer.spec.rules import target_problems
@@ -66,6 +68,7 @@ def check_document(build: Build, content: bytes) -> tuple[Document, NormalisedSp
         raise SpecError(problems, hint=HINT)
     named_lock(build, document)
     check_inputs(build, document)
+    secure_boot(build, document)
     return document, NormalisedSpec(path=document.prefix, image=document.spec)
 
 
@@ -76,7 +79,7 @@ def named_lock(build: Build, document: Document) -> None:
         SpecError: SPEC_LOCK_ELSEWHERE.
     """
     lock = document.request.lock_ref
-    if lock is None or build.given_lock is not None or not build.needs_named_lock:
+    if lock is None or build.given_lock is not None or not build.stands_alone:
         return
     message = f"names the ConfigMap {lock.name}, which only a cluster can read; packages would be resolved anew"
     key = lock.key.replace(".", "\\.")
@@ -85,6 +88,24 @@ def named_lock(build: Build, document: Document) -> None:
         hint=f"fetch it ('kubectl get configmap {lock.name} -o jsonpath=\"{{.data.{key}}}\" > lock.json') and give"
         " --lock lock.json, or take lockRef out",
     )
+
+
+def secure_boot(build: Build, document: Document) -> None:
+    """See whether the key signs for the certificate, where there is a key: in a cluster only `attest` has it.
+
+    Raises:
+        SigningError: the key is missing, or not that of the certificate.
+    """
+    if document.spec.secure_boot is None:
+        return
+    certificate = read_pem(document.spec.secure_boot.certificate)
+    if not certificate.not_before <= build.started_at <= certificate.not_after:
+        span = f"from {certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}"
+        build.reporter.warning(f"the certificate {certificate.subject} is valid {span}; firmware doesn't look at that")
+    if build.settings.secure_boot_key is not None:
+        check_key(build.settings.secure_boot_key, certificate, tools=build.runner)
+    elif build.stands_alone:
+        raise no_key(document.path("secureBoot"))
 
 
 def folder_of(build: Build, document: Document, placement: Placement) -> str:

@@ -216,7 +216,7 @@ def bound(command: Sequence[str]) -> list[str]:
 
 def own_variables(hardware: Hardware, folder: Path) -> Hardware:
     """Give the same hardware with a variable store of its own in a folder."""
-    if hardware.firmware is None:
+    if hardware.firmware is None or hardware.firmware.kept:
         return hardware
     copy = folder / "variables.fd"
     shutil.copyfile(hardware.firmware.variables, copy)

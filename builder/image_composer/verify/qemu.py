@@ -31,6 +31,15 @@ _FIRMWARE = (
 """UEFI code and its empty variable store, without Secure Boot, the preferred first."""
 
 
+_SECURE_FIRMWARE = (
+    ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
+    ("usr/share/OVMF/OVMF_CODE.secboot.fd", "usr/share/OVMF/OVMF_VARS.fd"),  # RHEL
+    ("usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),  # Fedora, Azure Linux
+    ("usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
+)
+"""The same with Secure Boot; the variable store knows no key, so that the machine is in setup mode."""
+
+
 class Accelerator(StrEnum):
     """What runs the guest's instructions."""
 
@@ -44,7 +53,13 @@ class Firmware:
 
     code: Path
     variables: Path
-    """The variable store; a machine writes to it, so each needs a copy."""
+    """The variable store; a machine writes to it, so each gets a copy."""
+
+    secure: bool = False
+    """Whether it has Secure Boot, and guards its variables by the processor's system management mode."""
+
+    kept: bool = False
+    """Whether the store is one machine's own, which writes to it: what it keeps there is there at its next start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +94,22 @@ class Console(StrEnum):
     """The user's terminal: Ctrl-A C is QEMU's monitor, Ctrl-A X ends the machine, and so does Ctrl-C."""
 
 
-def find_firmware(root: Path = Path("/")) -> Firmware:
+def find_firmware(root: Path = Path("/"), *, secure: bool = False) -> Firmware:
     """Find the UEFI firmware for virtual machines that is installed below a root.
+
+    Args:
+        root: where to look.
+        secure: whether it must have Secure Boot; without, it is one that hasn't.
 
     Raises:
         VerifyError: VERIFY_NO_FIRMWARE.
     """
-    for code, variables in _FIRMWARE:
+    for code, variables in _SECURE_FIRMWARE if secure else _FIRMWARE:
         if (root / code).is_file() and (root / variables).is_file():
-            return Firmware(root / code, root / variables)
+            return Firmware(root / code, root / variables, secure)
     raise VerifyError(
         "VERIFY_NO_FIRMWARE",
-        "no UEFI firmware for virtual machines was found on this machine",
+        f"no UEFI firmware {'with Secure Boot ' if secure else ''}for virtual machines was found on this machine",
         hint="install OVMF: the package ovmf on Debian, edk2-ovmf on Fedora",
     )
 
@@ -142,7 +161,7 @@ def machine_command(image: Path, hardware: Hardware, console: Console, *, image_
     forward = "" if hardware.ssh_port is None else f",hostfwd=tcp:127.0.0.1:{hardware.ssh_port}-:22"
     return [
         QEMU,
-        *("-machine", "q35"),
+        *_machine(hardware.firmware),
         *_processor(hardware.accelerator),
         *("-smp", str(hardware.cpus)),
         *("-m", str(hardware.memory_mib)),
@@ -168,6 +187,14 @@ def _processor(accelerator: Accelerator) -> Sequence[str]:
         return ("-accel", "kvm", "-cpu", "host")
     # QEMU 7.2 emulates cmpxchg16b wrongly: Linux 6.12 panics at random. QEMU 10 does not.
     return ("-accel", "tcg,thread=multi", "-cpu", "max,-cx16")
+
+
+def _machine(firmware: Firmware | None) -> Sequence[str]:
+    if firmware is None or not firmware.secure:
+        return ("-machine", "q35")
+    # Only the firmware, in system management mode, may write to its variables: that is what makes them trustworthy.
+    guarded = ("-global", "driver=cfi.pflash01,property=secure,value=on")
+    return ("-machine", "q35,smm=on", *guarded, "-global", "ICH9-LPC.disable_s3=1")
 
 
 def _flash(firmware: Firmware | None) -> Sequence[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from image_composer.disk.uki import UkiSections, write_uki
-from support.pe import make_stub
+from support.pe import make_program, make_stub
 
 MIB = 1024 * 1024
 ESP_START, ESP_SIZE, ROOT_START, ROOT_SIZE = 1 * MIB, 4 * MIB, 5 * MIB, 8 * MIB
@@ -73,7 +73,7 @@ def make_image(folder: Path, name: str) -> Path:
     with esp.open("wb") as stream:
         stream.truncate(ESP_SIZE)
     loader = folder / "loader.efi"
-    loader.write_bytes(make_stub())
+    loader.write_bytes(make_program())
     tool("mkfs.vfat", "-n", "ESP", esp)
     tool("mmd", "-i", esp, "::EFI", "::EFI/BOOT", "::EFI/Linux")
     tool("mcopy", "-i", esp, loader, "::EFI/BOOT/BOOTX64.EFI")

@@ -13,8 +13,11 @@ from image_composer.inspect.image import inspect_image, installed_packages, os_r
 from image_composer.inspect.model import ImageReport, PackageFound, UkiFound
 from image_composer.inspect.render import render_text
 from image_composer.run import Runner
+from support.readers import made
 
 MIB = 1024 * 1024
+ROOT_START, ROOT_SIZE = 5 * MIB, 8 * MIB
+"""Where the root of the image is."""
 
 
 def refused(path: Path) -> InspectError:
@@ -50,6 +53,18 @@ def test_a_report_says_what_the_image_holds(image: Path) -> None:
         PackageFound(name="adduser", version="3.134", architecture="all"),
         PackageFound(name="openssh-server", version="1:9.2p1-2+deb12u5", architecture="amd64"),
     ]
+
+
+@pytest.mark.parametrize("kind", ["squashfs-xz", "erofs-lz4"])
+def test_a_root_that_is_only_read_tells_as_much(image: Path, tmp_path: Path, kind: str) -> None:
+    copy = copy_of(image, tmp_path)
+    root = made(kind, image.parent / "root", tmp_path / "root").read_bytes()
+    with copy.open("r+b") as stream:
+        stream.seek(ROOT_START)
+        stream.write(root.ljust(ROOT_SIZE, b"\0"))
+    known, told = (inspect_image(path, Runner()) for path in (image, copy))
+    assert told.partitions[1].filesystem == kind.partition("-")[0]
+    assert told.model_copy(update={"file": known.file, "partitions": known.partitions}) == known
 
 
 def test_a_report_survives_json(image: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from image_composer.errors import SpecError
 from image_composer_operator.job import build_job, cleanup_job
 from image_composer_operator.model import make_plan, read_build
 from image_composer_operator.settings import Defaults, OperatorSettings, check_settings
@@ -16,16 +18,22 @@ from support import golden
 from support.builds import S3, Body, build, image
 
 SECRET = {"s3": {**S3["s3"], "credentialsSecretRef": {"name": "s3"}}}
+CERTIFICATE = yaml.safe_load((files("image_composer.spec") / "example.yaml").read_text())["spec"]["image"]["secureBoot"]
+SIGNED: Body = {
+    "destination": SECRET,
+    "image": image(secureBoot=CERTIFICATE),
+    "secureBoot": {"keySecretRef": {"name": "signing"}},
+}
 EVERYTHING: Body = {
+    **SIGNED,
     "image": {
-        **image(),
+        **SIGNED["image"],
         "files": [
             {"path": "/etc/gateway/token", "secretRef": {"name": "gateway", "key": "token"}},
             {"path": "/etc/gateway/rules", "configMapRef": {"name": "gateway", "key": "rules"}},
         ],
         "scripts": [{"name": "audit", "configMapRef": {"name": "gateway", "key": "audit.sh"}}],
     },
-    "destination": SECRET,
     "lockRef": {"name": "locks", "key": "edge.json"},
     "build": {
         "timeout": "90m",
@@ -131,6 +139,31 @@ def test_secrets_that_become_files_are_seen_where_they_are_written_and_nowhere_e
     holders = {name for name, listed in mounts.items() if any(one["name"] == "secret-0" for one in listed)}
     assert holders == {"assemble"}
     assert {one["mountPath"] for one in mounts["assemble"]} >= {"/inputs/configmaps/gateway", "/inputs/secrets/gateway"}
+
+
+@pytest.mark.parametrize("spec", [SIGNED, EVERYTHING])
+def test_the_key_is_seen_where_the_disk_is_signed_and_nowhere_else(spec: Body) -> None:
+    job = made(**spec)
+    holders = {
+        name
+        for name, container in containers(job).items()
+        if any(mount["name"] == "secure-boot" for mount in container["volumeMounts"])
+        or any(entry["name"] == "IMAGE_COMPOSER_SECURE_BOOT_KEY" for entry in container["env"])
+    }
+    assert holders == {"attest"}
+    assert "privileged" not in json.dumps(containers(job)["attest"]["securityContext"]["capabilities"])
+    [volume] = [each for each in job["spec"]["template"]["spec"]["volumes"] if "signing" in json.dumps(each)]
+    assert [item["key"] for item in volume["secret"]["items"]] == ["tls.key"]
+
+
+def test_signatures_without_a_key_are_refused_before_anything_is_built() -> None:
+    with pytest.raises(SpecError, match=r"spec\.secureBoot\.keySecretRef: is missing"):
+        made(image=SIGNED["image"])
+
+
+def test_another_secret_is_another_run() -> None:
+    one, other = (made(**{**SIGNED, "secureBoot": {"keySecretRef": {"name": name}}}) for name in ("a", "b"))
+    assert one["metadata"]["name"] != other["metadata"]["name"]
 
 
 def test_no_container_sees_the_api() -> None:

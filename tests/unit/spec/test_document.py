@@ -205,6 +205,14 @@ def test_a_manifest_that_is_parsed_already_is_checked_in_the_same_way() -> None:
         ),
         (requesting(lockRef={}), ["spec.lockRef.name: is missing"]),
         (
+            requesting(secureBoot={"key": "x"}),
+            ["spec.secureBoot.keySecretRef: is missing", "spec.secureBoot.key: unknown field"],
+        ),
+        (
+            requesting(secureBoot={"keySecretRef": {"name": "key"}}),
+            ["spec.secureBoot: is without use: image.secureBoot says for what"],
+        ),
+        (
             requesting(build={"cache": {}, "retries": -1}, destination={"s3": {"bucket": "b", "caBundle": "x"}}),
             [
                 "spec.destination.s3.bucket: 'b' does not match ^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
