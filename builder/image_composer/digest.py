@@ -7,11 +7,24 @@ import json
 from pathlib import Path
 from typing import Any
 
+_CHUNK = 1 << 20
+
 
 def file_sha256(path: Path) -> str:
     """Give the SHA-256 of a file's content. Releases the GIL while it hashes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def blanked_sha256(path: Path, offset: int, size: int) -> str:
+    """Give the SHA-256 that a file would have with zeros in one place, whatever is there."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for stop, is_blank in ((offset, False), (offset + size, True), (path.stat().st_size, False)):
+            while (length := min(stop - stream.tell(), _CHUNK)) > 0:
+                content = stream.read(length)
+                digest.update(bytes(len(content)) if is_blank else content)
+    return digest.hexdigest()
 
 
 def bytes_sha256(content: bytes) -> str:

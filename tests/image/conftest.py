@@ -16,6 +16,11 @@ from support.guest import FirstBoot, first_boot
 from support.image import CANARY, RELEASES, Credentials, Image, compose, make_credentials
 
 
+def pytest_configure() -> None:
+    """Let failures of shared tests say what was compared, as those of other tests do."""
+    pytest.register_assert_rewrite("support.started")
+
+
 @pytest.fixture(scope="session", params=RELEASES, ids=lambda release: f"debian-{release}")
 def release(request: pytest.FixtureRequest) -> str:
     return str(request.param)

@@ -17,6 +17,7 @@ from support.cluster import S3Server
 from support.composer import Composer, write_document
 from support.distribution import TESTS, OwnRepository, write_distribution
 from support.finished import IMAGE
+from support.keys import make_keys
 from support.openpgp import Key
 from support.s3server import Bucket, versitygw
 from support.users import root_by_name, unprivileged
@@ -52,9 +53,12 @@ def test_every_stage_gets_by_with_the_rights_of_its_container(
         folder.chmod(mode)
     manifest = bucket.document()
     manifest["spec"]["image"]["target"] = {"distribution": "testing", "release": "1"}
+    keys = make_keys(open_place)
+    keys.key.chmod(0o444)  # as a Secret is mounted: who sees the volume at all may read it
+    manifest["spec"]["image"]["secureBoot"] = {"certificate": keys.pem, "enroll": "force"}
     file = write_document(open_place, manifest)
 
-    def run(container: str, prefix: list[str], *words: str | Path) -> StageMessage:
+    def run(container: str, prefix: list[str], *words: str | Path, **variables: str) -> StageMessage:
         message = messages / container
         message.touch()
         message.chmod(0o666)
@@ -62,6 +66,7 @@ def test_every_stage_gets_by_with_the_rights_of_its_container(
             cache,
             bucket.environment(
                 **distribution,
+                **variables,
                 IMAGE_COMPOSER_TERMINATION_LOG=str(message),
                 IMAGE_COMPOSER_LOG_FILE=str(workspace / f"logs/{container}.log"),
             ),
@@ -77,13 +82,18 @@ def test_every_stage_gets_by_with_the_rights_of_its_container(
     run("04-fetch", root_by_name(), "stage", "fetch")
     run("05-assemble", [], "stage", "assemble")
     run("06-image", [], "stage", "image")
-    run("07-attest", nobody, "stage", "attest")
+    with_key = {"IMAGE_COMPOSER_SECURE_BOOT_KEY": str(keys.key)}
+    run("07-attest", nobody, "stage", "attest", **with_key)
     run("08-verify", nobody, "stage", "verify")
     published = run("09-publish", nobody, "stage", "publish").result
     assert published is not None
     assert published.artifacts[0].sha256 == bucket.digests()[IMAGE]
+    assert [document.kind for document in published.documents].count("certificate") == 2
     assert len(list((workspace / "logs").iterdir())) == 9
-    run("10-attest", [], "stage", "attest")
+    run("10-attest", [], "stage", "attest", **with_key)
     assert {
         path.name: file_sha256(path) for path in (workspace / "evidence").iterdir()
     }.items() <= bucket.digests().items()
+    said = [line for line in keys.key.read_text().splitlines() if "-----" not in line]
+    written = [path for folder in (workspace, messages, cache) for path in folder.rglob("*") if path.is_file()]
+    assert not any(line.encode() in path.read_bytes() for path in written for line in said[:3])

@@ -12,7 +12,7 @@ from image_composer.spec.image import Signed
 from image_composer_providers.debian.provider import PROVIDER as DEBIAN
 from support.debs import Deb
 from support.openpgp import Key
-from support.pe import make_stub
+from support.pe import make_program, make_stub
 from support.testing_provider import FOLDER_VARIABLE
 
 TESTS = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ BOOT = Deb(
     files={
         f"boot/vmlinuz-{KERNEL}": b"kernel" * 1000,
         "usr/lib/systemd/boot/efi/linuxx64.efi.stub": make_stub(),
-        "usr/lib/systemd/boot/efi/systemd-bootx64.efi": make_stub(),
+        "usr/lib/systemd/boot/efi/systemd-bootx64.efi": make_program(),
         "usr/bin/dracut": DRACUT,
         "boot/efi/.keep": "",
     },

@@ -122,6 +122,25 @@ def document(release: str, credentials: Credentials, version: str | None = None)
     }
 
 
+def immutable_document(root: str | None, credentials: Credentials) -> dict[str, Any]:
+    """Give a spec of an immutable image with few outputs.
+
+    Args:
+        root: file system of the root on a disk laid out by the spec; None for the distribution's layout.
+        credentials: of its users.
+    """
+    partitions = [
+        {"label": "ESP", "type": "esp", "filesystem": "vfat", "mountPoint": "/boot/efi"},
+        {"label": "root", "type": "root", "filesystem": root, "mountPoint": "/"},
+    ]
+    return {
+        **document("13", credentials),  # without partitions of its own
+        "mutability": "immutable",
+        **({"disk": {"partitions": partitions}} if root else {}),
+        "outputs": [{"format": "raw"}],
+    }
+
+
 @dataclass(frozen=True)
 class Image:
     """An image that was composed and published."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from image_composer.digest import file_sha256
+from image_composer.digest import blanked_sha256, file_sha256
 from image_composer.disk.esp import EspFile, FatParameters, make_fat
 from image_composer.disk.layout import PlannedPartition
 from image_composer.disk.sparse import copy_sparse
@@ -84,7 +84,7 @@ def sign_disk(build: Build, assembled: AssembledRoot) -> Signed | None:
     certificate = read_pem(wanted.certificate)
     key = signing_key(build.settings.secure_boot_key, certificate, workspace.signed, tools=build.runner)
     build.reporter.info(f"signing for Secure Boot as {certificate.subject}")
-    unsigned = file_sha256(workspace.disk)
+    unsigned = blanked_sha256(workspace.disk, disk.esp.offset, disk.esp.size)  # may be filled by a former run
     signer = _Signer(build, key, signing_time(certificate, assembled.epoch))
     files = [signer.finished(planned) for planned in disk.esp.files]
     image = workspace.signed / "esp.img"
