@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from image_composer.errors import ComposerError, Problem, SpecError
 from image_composer.spec.base import AbsolutePath, KernelArgument, PackageName, SpecModel, Url
+from image_composer.spec.features import Feature
 from image_composer.spec.image import Architecture, Filesystem, ImageSpec, Partition, Signed
 
 GROUP = "image_composer.providers"
@@ -212,8 +213,8 @@ class Manifest(SpecModel):
     default_profile: str | None = None
     """Profile of a spec that names none."""
 
-    feature_packages: dict[Literal["sudo", "immutable", "cloud-init"], list[PackageName]] = Field(default_factory=dict)
-    """Packages that a field of the spec brings."""
+    feature_packages: dict[Feature, list[PackageName]] = Field(default_factory=dict)
+    """Packages that a field of the spec brings; what needs some, but is not here, is refused."""
 
     initramfs: InitramfsFacts
     boot_files: dict[Architecture, BootFiles]

@@ -216,7 +216,7 @@ def ids_by_name(files: Mapping[str, str]) -> tuple[dict[str, int], dict[str, int
 
 
 def _rows(path: str, text: str) -> list[list[str]]:
-    rows = [line.split(":") for line in text.splitlines() if line.strip()]
+    rows = [line.split(":") for line in text.split("\n") if line.strip()]
     for row in rows:
         if len(row) != FIELDS[path] or not all(row[number].isdecimal() for number in IDS.get(path, ())):
             raise AssemblyError(

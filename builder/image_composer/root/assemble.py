@@ -18,6 +18,7 @@ from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.root import selinux
 from image_composer.root.configure import Configurer
+from image_composer.root.customise.kernel import MODULE_OPTIONS
 from image_composer.root.customise.software import removal_operations
 from image_composer.root.immutable import early, immutable_operations, movable
 from image_composer.root.initramfs import NAME as INITRD
@@ -96,7 +97,8 @@ class Assembler:
         kernel_version = self._kernel_version()
         self.reporter.info(f"making the initramfs of kernel {kernel_version}")
         wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
-        make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted)
+        settings = self.sandbox.act("match", patterns=[MODULE_OPTIONS])["paths"][MODULE_OPTIONS]
+        make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted, settings=settings)
         configurer.run_hook(Hook.FINAL)
         removed = removal_operations(self.spec.package_manager, self.manifest.family)
         last = immutable_operations(moved or [], self._etc) if self._etc is not None else []

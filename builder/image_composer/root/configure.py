@@ -12,7 +12,7 @@ from image_composer.errors import AssemblyError, ToolError
 from image_composer.provider import Manifest
 from image_composer.report import Reporter
 from image_composer.root import accounts, operations
-from image_composer.root.customise.all import document_changes, looked_for
+from image_composer.root.customise.all import document_changes, looked_for, read
 from image_composer.root.customise.changes import Changes, Root
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, Sandbox
@@ -88,7 +88,9 @@ class Configurer:
         users, groups = accounts.ids_by_name(self._read(accounts.FILES))
         found = self.sandbox.act("match", patterns=looked_for(self.spec))["paths"]
         present = frozenset(path for path, matches in found.items() if matches)
-        return Root(self.installed, self.manifest.family, users, groups, present)
+        contents = self.sandbox.act("read", paths=read(self.spec))["contents"]
+        texts = {path: _text(content) for path, content in contents.items() if content is not None}
+        return Root(self.installed, self.manifest.family, users, groups, present, texts)
 
     def _carry_out(self, changes: Changes) -> None:
         """Write what is to be written, and let the root's own programs do the rest."""
@@ -104,7 +106,9 @@ class Configurer:
         uid, gid = root.owner(artifact.path, artifact.owner, artifact.group)
         self.reporter.info(f"copying {artifact.path}")
         place = self.sandbox.workspace / "exchange" / ARTIFACT
-        shutil.copyfile(file, place)
+        place.unlink(missing_ok=True)
+        with file.open("rb") as reader, place.open("xb") as writer:  # never through a link that a program left there
+            shutil.copyfileobj(reader, writer)
         place.chmod(0o644)
         source = f"{BARE_EXCHANGE}/{ARTIFACT}"
         operation = operations.copy(artifact.path, source, mode=int(artifact.mode, 8), uid=uid, gid=gid)
@@ -129,9 +133,7 @@ class Configurer:
 
     def _read(self, paths: Iterable[str]) -> dict[str, str]:
         contents = self.sandbox.act("read", paths=list(paths))["contents"]
-        return {
-            path: base64.b64decode(content or "").decode(errors="surrogateescape") for path, content in contents.items()
-        }
+        return {path: _text(content or "") for path, content in contents.items()}
 
 
 def default_files(manifest: Manifest, installed: frozenset[str]) -> list[Operation]:
@@ -141,3 +143,7 @@ def default_files(manifest: Manifest, installed: frozenset[str]) -> list[Operati
         for file in manifest.files
         if file.applies(installed)
     ]
+
+
+def _text(encoded: str) -> str:
+    return base64.b64decode(encoded).decode(errors="surrogateescape")

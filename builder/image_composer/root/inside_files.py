@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 CHUNK = 1 << 20
+MERGED = (Path("/bin"), Path("/lib"), Path("/lib64"), Path("/sbin"))
+"""Links to folders of /usr, in today's distributions."""
+
 WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -23,11 +26,14 @@ def apply(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_file(operation: dict[str, Any]) -> None:
-    """Write a file anew, never through a link; missing parent folders are made."""
+    """Write a file anew, never through a link; missing parent folders are made.
+
+    Raises:
+        ValueError: there is a folder at its place, or a link leads elsewhere.
+    """
     path = Path(operation["path"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() or path.exists():
-        path.unlink()
+    make_way(path)
+    clear_place(path)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(base64.b64decode(operation["content"]))
@@ -36,10 +42,44 @@ def write_file(operation: dict[str, Any]) -> None:
         os.fchmod(descriptor, operation["mode"])
 
 
+def make_way(path: Path) -> None:
+    """Make the missing parents of a file, or of what takes its place, unless a link among them leads elsewhere.
+
+    The file would come to where nobody looks for it. The links of a merged /usr are what they seem.
+
+    Raises:
+        ValueError: one does.
+    """
+    parent, top = path.parent, Path(*path.parts[:2])
+    is_merged = path != top and top in MERGED and os.path.realpath(top) == f"/usr{top}"
+    found = Path(os.path.realpath(parent))
+    if found != (Path(f"/usr{parent}") if is_merged else parent):
+        raise ValueError(f"{path} would come to lie in {found}, since a link leads there; name that folder instead")
+    found.mkdir(parents=True, exist_ok=True)
+
+
+def clear_place(path: Path) -> None:
+    """Remove the file or link that something is to replace.
+
+    Raises:
+        ValueError: it is a folder.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise ValueError(f"{path} is a folder, and not replaced by anything else")
+    path.unlink(missing_ok=True)
+
+
 def make_folder(operation: dict[str, Any]) -> None:
-    """Make a folder and its missing parents; owner and mode are set on the last even if it was there."""
+    """Make a folder and its missing parents; owner and mode are set on the last even if it was there.
+
+    Raises:
+        ValueError: there is something else at its place, or a link leads elsewhere.
+    """
     path = Path(operation["path"])
-    path.mkdir(parents=True, exist_ok=True)
+    make_way(path)
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise ValueError(f"{path} is to be a folder, but is something else")
+    path.mkdir(exist_ok=True)
     os.chown(path, operation["uid"], operation["gid"], follow_symlinks=False)
     path.chmod(operation["mode"])
 
@@ -50,11 +90,14 @@ def make_mount_point(operation: dict[str, Any]) -> None:
 
 
 def make_link(operation: dict[str, Any]) -> None:
-    """Make a symbolic link, replacing a file or link of that name."""
+    """Make a symbolic link, replacing a file or link of that name.
+
+    Raises:
+        ValueError: there is a folder at its place, or a link leads elsewhere.
+    """
     path = Path(operation["path"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() or path.is_file():
-        path.unlink()
+    make_way(path)
+    clear_place(path)
     path.symlink_to(operation["target"])
 
 
@@ -99,11 +142,14 @@ def remove_except(operation: dict[str, Any]) -> None:
 
 
 def copy_file(operation: dict[str, Any]) -> None:
-    """Copy a file that the composer put into the exchange folder."""
+    """Copy a file that the composer put into the exchange folder, as `write_file` writes.
+
+    Raises:
+        ValueError: there is a folder at its place, or a link leads elsewhere.
+    """
     path = Path(operation["path"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() or path.exists():
-        path.unlink()
+    make_way(path)
+    clear_place(path)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as stream, Path(operation["source"]).open("rb") as source:
         shutil.copyfileobj(source, stream, CHUNK)

@@ -7,7 +7,15 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from image_composer.spec.base import AbsolutePath, Flag, Number, PasswordHash, SpecModel, SshKey, UserName
+from image_composer.spec.base import (
+    AbsolutePath,
+    Flag,
+    Number,
+    PasswordHash,
+    SpecModel,
+    SshKey,
+    UserName,
+)
 from image_composer.spec.text import Text
 
 AccountDay = Annotated[
@@ -19,7 +27,8 @@ FullName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f:,=]{1,128
 """A name for people to read."""
 
 SudoCommand = Annotated[
-    str, StringConstraints(pattern=r"^/[A-Za-z0-9._@+/-]+( [A-Za-z0-9._@+/=:-]+)*$", max_length=1000)
+    str,
+    StringConstraints(pattern=r"^(/[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*)+( [A-Za-z0-9._@+/=:-]+)*$", max_length=1000),
 ]
 """A program by its path, with the arguments it may be given; with none, any."""
 

@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 
 from image_composer.spec.base import AbsolutePath, Digest, SpecModel, UserName
 from image_composer.spec.destination import DataKey, ObjectName
-from image_composer.spec.text import Base64, FileMode, Text
+from image_composer.spec.text import Base64, FileMode, FolderMode, Text
 
 WebUrl = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2008)]
 """Address of a file; what comes from it counts only with the digest given beside."""
@@ -67,7 +67,7 @@ class Folder(SpecModel):
     path: AbsolutePath
     """Where it lies; missing parents are made and belong to root."""
 
-    mode: FileMode = "0755"
+    mode: FolderMode = "0755"
     """Permissions in octal."""
 
     owner: UserName = "root"

@@ -54,7 +54,7 @@ def check_network(text: str) -> str:
 
 
 _ADDRESS = r"^[0-9A-Fa-f:.]{2,45}$"
-_PREFIXED = r"^[0-9A-Fa-f:.]{2,45}(/[0-9]{1,3})?$"
+_PREFIXED = r"^[0-9A-Fa-f:.]{2,45}(/(0|[1-9][0-9]{0,2}))?$"
 
 Address = Annotated[str, StringConstraints(pattern=_ADDRESS, max_length=45), AfterValidator(check_address)]
 """An IP address."""
@@ -69,6 +69,9 @@ Network = Annotated[str, StringConstraints(pattern=_PREFIXED, max_length=49), Af
 
 InterfaceMatch = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*?_.:-]{1,15}$", max_length=15)]
 """An interface's name; `*` and `?` match as in a shell."""
+
+InterfaceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,14}$", max_length=15)]
+"""The name of one interface."""
 
 MacAddress = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}$", max_length=17)]
 """A hardware address in lower case."""
@@ -133,7 +136,7 @@ class Interface(SpecModel):
     mtu: Annotated[Number, Field(ge=576, le=65535)] | None = None
     """Largest packet, in bytes."""
 
-    vlans: Annotated[dict[InterfaceMatch, Annotated[Number, Field(ge=1, le=4094)]], Field(max_length=32)] = Field(
+    vlans: Annotated[dict[InterfaceName, Annotated[Number, Field(ge=1, le=4094)]], Field(max_length=32)] = Field(
         default_factory=dict
     )
     """Tagged networks on it: the number by the name of the interface that is made for it."""
@@ -169,7 +172,7 @@ class Firewall(SpecModel):
     """The packet filter."""
 
     nftables: Text | None = None
-    """Rules in nft(8)'s language, loaded at every start by nftables.service (/etc/nftables.conf)."""
+    """Rules in nft(8)'s language, loaded at every start by nftables.service; brings the package."""
 
 
 class NetworkSettings(SpecModel):
@@ -188,7 +191,8 @@ class NetworkSettings(SpecModel):
     """Names that the machine knows by itself."""
 
     ntp_servers: list[TimeServer] = Field(default_factory=list, max_length=16)
-    """Time servers (systemd-timesyncd, or chrony where it is in the image)."""
+    """Time servers: instead of the distribution's for systemd-timesyncd, beside them for chrony where that is in the
+    image."""
 
     proxies: Proxies = Field(default_factory=Proxies)
     """Proxies that programs are told of."""

@@ -13,6 +13,7 @@ from image_composer.spec import rules_system
 from image_composer.spec.accounts import Sudo
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.destination import Destination, S3Destination
+from image_composer.spec.features import unknown_features
 from image_composer.spec.image import (
     Compression,
     Filesystem,
@@ -76,7 +77,7 @@ def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Pr
         _repository_families,
         _base_not_excluded,
         _holds,
-        _features,
+        unknown_features,
     )
     findings = [finding for rule in rules for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
@@ -266,12 +267,6 @@ def _holds(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
         yield "packageManager.holds", f"can't be kept: {manifest.title} takes rpm packages, which know no holds"
 
 
-def _features(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
-    """What a field needs comes by itself; without its name that can't be."""
-    if spec.cloud_init is not None and "cloud-init" not in manifest.feature_packages:
-        yield "cloudInit", f"{manifest.title} has no known package for it"
-
-
 def _profile(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
     if spec.profile is not None and spec.profile not in manifest.profiles:
         known = ", ".join(sorted(manifest.profiles)) or "none"
@@ -338,6 +333,6 @@ REQUEST_RULES: Sequence[tuple[str, RequestRule]] = (
 
 TARGET_RULES = (
     *(_unknown_mirrors, _profile, _filesystems, _repository_ids, _repository_families, _base_not_excluded),
-    *(_holds, _features),
+    *(_holds, unknown_features),
 )
 """Every rule about what a distribution can do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -13,14 +14,21 @@ from image_composer.spec.scripts import Script
 from image_composer.spec.software import Sources
 from image_composer.spec.system import SelinuxMode
 
+INSTALL = re.compile(r"^[ \t]*\[Install\]", re.MULTILINE)
+"""Section of a unit that says what starts it."""
+
 Finding = tuple[str, str]
 """Path below the spec, and the sentence."""
 
-OURS = frozenset({"/etc/fstab", "/etc/hostname", "/etc/machine-id", "/etc/passwd", "/etc/shadow", "/etc/group"})
+ACCOUNTS = frozenset({"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"})
+OURS = frozenset({"/etc/fstab", "/etc/hostname", "/etc/hosts", "/etc/machine-id"}) | ACCOUNTS
 """Files that other parts of a document are about, or that no image may bring."""
 
-VOLATILE = ("/dev", "/proc", "/run", "/sys", "/tmp")  # noqa: S108 - folders of the image
+VOLATILE = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp")  # noqa: S108 - folders of the image
 """Folders whose content the running system makes itself."""
+
+HOST_KEYS = "/etc/ssh/ssh_host_"
+"""How the names of SSH's host keys begin, which no image holds."""
 
 
 def accounts(spec: ImageSpec) -> Iterator[Finding]:
@@ -46,8 +54,30 @@ def files(spec: ImageSpec) -> Iterator[Finding]:
         yield from _one_source(path, file)
         if file.link is not None and file.mode is not None:
             yield f"{path}.mode", "is without use: a link has none of its own"
+        if file.link is not None and (file.owner, file.group) != ("root", "root"):
+            yield f"{path}.owner", "is without use: a link belongs to root"
     for number, folder in enumerate(spec.folders):
         yield from _place(f"folders[{number}].path", folder.path)
+    yield from _in_the_way(spec)
+
+
+def _in_the_way(spec: ImageSpec) -> Iterator[Finding]:
+    """See that no entry lies below a file, or is a file and a folder."""
+    there = {file.path for file in spec.files}
+    places = [(f"files[{number}].path", file.path) for number, file in enumerate(spec.files)]
+    places += [(f"folders[{number}].path", folder.path) for number, folder in enumerate(spec.folders)]
+    for path, place in places:
+        above = next((one for one in _above(place) if one in there), None)
+        if above is not None:
+            yield path, f"lies below {above}, which is no folder but one of the files"
+        if path.startswith("folders") and place in there:
+            yield path, f"{place} is one of the files, too"
+
+
+def _above(path: str) -> Iterator[str]:
+    """Give the folders that a path lies in, but for the root."""
+    names = path.split("/")[1:-1]
+    yield from ("/" + "/".join(names[: count + 1]) for count in range(len(names)))
 
 
 def software(spec: ImageSpec) -> Iterator[Finding]:
@@ -85,6 +115,8 @@ def units(spec: ImageSpec) -> Iterator[Finding]:
     for number, unit in enumerate(wanted.units):
         if unit.name in wanted.mask:
             yield f"systemd.units[{number}].name", "is masked, too"
+        if unit.enable and not INSTALL.search(unit.content):
+            yield f"systemd.units[{number}].enable", "has no effect: the unit has no section [Install]"
     if wanted.default_target is not None and not wanted.default_target.endswith(".target"):
         yield "systemd.defaultTarget", "must be a target"
 
@@ -100,8 +132,9 @@ def selinux(spec: ImageSpec) -> Iterator[Finding]:
 
 def kernel_modules(spec: ImageSpec) -> Iterator[Finding]:
     """Say what is wrong with kernel modules."""
+    blacklist = {name.replace("-", "_") for name in spec.kernel.modules.blacklist}
     for number, name in enumerate(spec.kernel.modules.load):
-        if name in spec.kernel.modules.blacklist:
+        if name.replace("-", "_") in blacklist:
             yield f"kernel.modules.load[{number}]", f"{name} is blacklisted, too"
 
 
@@ -117,9 +150,10 @@ def network(spec: ImageSpec) -> Iterator[Finding]:
         path = f"network.interfaces[{number}]"
         if names.count((one.name, one.mac_address)) > 1:
             yield f"{path}.name", f"{one.name} is there twice"
-        for name in one.vlans:
-            if any(character in name for character in "*?"):
-                yield f"{path}.vlans[{name}]", "is the name of one interface, without * and ?"
+        for route_number, route in enumerate(one.routes):
+            if route.destination is not None and (":" in route.destination) != (":" in route.gateway):
+                yield f"{path}.routes[{route_number}].gateway", "is of another family than the destination"
+    yield from once("network.interfaces", "vlans", (name for one in spec.network.interfaces for name in one.vlans))
 
 
 def certificates(spec: ImageSpec) -> Iterator[Finding]:
@@ -130,6 +164,8 @@ def certificates(spec: ImageSpec) -> Iterator[Finding]:
             yield path, "holds a private key; give certificates only"
         elif not are_certificates(text):
             yield path, "must be a certificate in PEM, between BEGIN CERTIFICATE and END CERTIFICATE"
+        elif text.count("-----BEGIN CERTIFICATE-----") != 1:
+            yield path, "holds several certificates; give each a name of its own"
 
 
 def are_certificates(text: str) -> bool:
@@ -138,7 +174,7 @@ def are_certificates(text: str) -> bool:
 
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
-    except (ssl.SSLError, ValueError):
+    except (ssl.SSLError, ValueError, TypeError):  # the last for what is not ASCII
         return False
     return True
 
@@ -163,8 +199,9 @@ def _place(path: str, place: str) -> Iterator[Finding]:
         yield path, "is the root itself"
     if place in OURS:
         yield path, "is written by the composer from other parts of the document"
-    top = "/" + place.split("/")[1]
-    if top in VOLATILE:
+    if place.startswith(HOST_KEYS):
+        yield path, "is a host key, which every machine makes for itself"
+    for top in {place, *_above(place)} & {*VOLATILE}:
         yield path, f"lies below {top}, which the running system makes anew; see tmpfiles"
 
 

@@ -53,7 +53,7 @@ class Script(SpecModel):
     """Program of the image that reads it; a first line with `#!` is not looked at."""
 
     environment: Annotated[dict[VariableName, Line], Field(max_length=64)] = Field(default_factory=dict)
-    """Variables beside PATH, HOME, LANG, SOURCE_DATE_EPOCH, IMAGE_NAME and IMAGE_VERSION."""
+    """Variables beside PATH, HOME, LC_ALL, TZ, TERM, SOURCE_DATE_EPOCH, IMAGE_NAME and IMAGE_VERSION."""
 
     timeout: Annotated[Number, Field(ge=1, le=86400)] = 600
     """Seconds that it may take."""

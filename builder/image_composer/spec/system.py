@@ -15,6 +15,7 @@ from image_composer.spec.text import (
     Language,
     Line,
     ModuleName,
+    ModuleOptions,
     Text,
     TimeZone,
     UnitName,
@@ -66,7 +67,8 @@ class Systemd(SpecModel):
     """Units that can't be started at all."""
 
     presets: list[Line] = Field(default_factory=list, max_length=128)
-    """Lines of systemd.preset(5) for what is installed later, for example `disable *.timer`."""
+    """Lines of systemd.preset(5) for what is installed later, for example `disable *.timer`; they come before the
+    distribution's."""
 
     default_target: UnitName | None = None
     """Target that the machine starts; the distribution's when absent."""
@@ -78,7 +80,7 @@ class KernelModules(SpecModel):
     load: list[ModuleName] = Field(default_factory=list, max_length=128)
     """Loaded at every start."""
 
-    options: dict[ModuleName, Line] = Field(default_factory=dict, max_length=128)
+    options: dict[ModuleName, ModuleOptions] = Field(default_factory=dict, max_length=128)
     """Options by module, as in modprobe.d(5)."""
 
     blacklist: list[ModuleName] = Field(default_factory=list, max_length=128)
@@ -102,7 +104,8 @@ class Locale(SpecModel):
     """LANG of the system; `C.UTF-8` when absent."""
 
     keymap: Keymap | None = None
-    """Keymap of the console; the kernel's when absent."""
+    """Keymap of the console, by its name in systemd's kbd-model-map where Debian's tools load it; the kernel's when
+    absent."""
 
     time_zone: TimeZone | None = None
     """Time zone; UTC when absent."""
@@ -140,4 +143,4 @@ class Trust(SpecModel):
     """Whom the running system trusts beside its distribution's choice."""
 
     certificates: Annotated[dict[FileStem, Certificate], Field(max_length=64)] = Field(default_factory=dict)
-    """Certificates of authorities (PEM) by a name of your own."""
+    """Certificates of authorities (PEM), each by a name of your own."""

@@ -43,6 +43,9 @@ Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,1000}$", m
 FileMode = Annotated[str, StringConstraints(pattern=r"^0[0-7]{3}$", max_length=4)]
 """Permissions in octal, for example `0640`; setuid, setgid and sticky bits are not for files of a document."""
 
+FolderMode = Annotated[str, StringConstraints(pattern=r"^[0-3][0-7]{3}$", max_length=4)]
+"""Permissions in octal, for example `0755`, `2775` (what is made in it keeps its group), `1777` (as /tmp)."""
+
 FileStem = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", max_length=64)]
 """Name of a configuration file without folder and ending."""
 
@@ -57,6 +60,9 @@ UnitName = Annotated[
 
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", max_length=64)]
 """A kernel module's name."""
+
+ModuleOptions = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f\\]{1,1000}$", max_length=1000)]
+"""A kernel module's options: one line, which a backslash would continue."""
 
 SysctlName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+([./][A-Za-z0-9_*-]+){1,8}$", max_length=128)]
 """A kernel setting's name, for example `net.ipv4.ip_forward`."""
@@ -75,5 +81,5 @@ Keymap = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0
 TimeZone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9+_-]*(/[A-Za-z0-9+_-]+){0,2}$", max_length=64)]
 """A time zone by its name in the tz database, for example `Europe/Berlin`."""
 
-Certificate = Annotated[str, StringConstraints(max_length=65536)]
+Certificate = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=65536)]
 """A certificate in PEM."""

@@ -311,7 +311,6 @@ CHECKED: dict[str, list[Any]] = {
     "key": ["-----BEGIN PGP PUBLIC KEY BLOCK-----\n...", ""],
     "caBundle": ["-----BEGIN CERTIFICATE-----"],
     "certificate": [yaml.safe_load(EXAMPLE.read_text())["spec"]["image"]["secureBoot"]["certificate"]],
-    "certificates{}": ["-----BEGIN CERTIFICATE-----"],
 }
 
 

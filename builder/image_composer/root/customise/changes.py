@@ -44,7 +44,10 @@ class Root:
     """Group ids by name."""
 
     present: Collection[str] = ()
-    """Those of `LOOKED_FOR` that are there."""
+    """Those paths of `all.looked_for` that are there."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Text of those files of `all.read` that are there."""
 
     def owner(self, path: str, user: str, group: str) -> tuple[int, int]:
         """Give the ids that stand for an owner.
@@ -72,3 +75,8 @@ def together(parts: Iterable[Changes]) -> Changes:
         mask=tuple(dict.fromkeys(one for part in found for one in part.mask)),
         commands=tuple(dict.fromkeys(one for part in found for one in part.commands)),
     )
+
+
+def whole_lines(text: str) -> str:
+    """Give a text whose last line ends, as some programs want it."""
+    return text if text.endswith("\n") or not text else f"{text}\n"

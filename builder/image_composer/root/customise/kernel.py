@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from image_composer.root import operations
-from image_composer.root.customise.changes import OWN_NAME, Changes
+from image_composer.root.customise.changes import OWN_NAME, Changes, whole_lines
 from image_composer.root.operations import Operation
 from image_composer.spec.system import KernelModules, Rules
+
+MODULE_OPTIONS = f"/etc/modprobe.d/{OWN_NAME}.conf"
+"""Is put into the initramfs as well, where the first modules are loaded."""
 
 
 def module_changes(wanted: KernelModules) -> Changes:
@@ -21,7 +24,7 @@ def module_changes(wanted: KernelModules) -> Changes:
     lines = [f"options {name} {options}" for name, options in wanted.options.items()]
     lines += [f"blacklist {name}" for name in wanted.blacklist]
     if lines:
-        found.append(operations.write(f"/etc/modprobe.d/{OWN_NAME}.conf", _lines(lines)))
+        found.append(operations.write(MODULE_OPTIONS, _lines(lines)))
     return Changes(tuple(found))
 
 
@@ -40,7 +43,8 @@ def tmpfiles_changes(lines: Sequence[str]) -> Changes:
 
 def udev_changes(rules: Sequence[Rules]) -> Changes:
     """Say what to write for rules about devices."""
-    return Changes(tuple(operations.write(f"/etc/udev/rules.d/{one.name}.rules", one.content) for one in rules))
+    place = "/etc/udev/rules.d"
+    return Changes(tuple(operations.write(f"{place}/{one.name}.rules", whole_lines(one.content)) for one in rules))
 
 
 def _lines(lines: Sequence[str]) -> str:

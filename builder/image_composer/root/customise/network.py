@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
+from image_composer.errors import AssemblyError
 from image_composer.root import operations
-from image_composer.root.customise.changes import OWN_NAME, Changes, Root
+from image_composer.root.customise.changes import OWN_NAME, Changes, Root, whole_lines
 from image_composer.root.operations import Operation
 from image_composer.spec.network import Dhcp, Interface, NetworkSettings, Proxies
 
 NETWORKS = "/etc/systemd/network"
+TIMESYNCD = "/usr/lib/systemd/systemd-timesyncd"
+NFTABLES = ("/etc/sysconfig/nftables.conf", "/etc/nftables.conf")
+"""Files that nftables.service loads: Fedora's and Azure Linux's, Debian's."""
+
 CHRONY = {"/etc/chrony/sources.d": ".sources", "/etc/chrony.d": ".conf"}
 """Folders that a distribution's chrony reads time servers from, and the ending that it wants there."""
 
 
 def network_changes(wanted: NetworkSettings, root: Root) -> Changes:
-    """Say what to write for the network; /etc/hosts is system.py's."""
+    """Say what to write for the network; /etc/hosts is system.py's.
+
+    Raises:
+        AssemblyError: ASSEMBLE_NO_TIME_SERVICE.
+    """
     found = [operation for number, one in enumerate(wanted.interfaces) for operation in _interface(number, one)]
     enable: list[str] = ["systemd-networkd.service"] if wanted.interfaces else []
     if wanted.dns or wanted.domains:
         lines = [("DNS", " ".join(wanted.dns)), ("Domains", " ".join(wanted.domains))]
         found.append(operations.write(f"/etc/systemd/resolved.conf.d/{OWN_NAME}.conf", _section("Resolve", lines)))
     if wanted.ntp_servers:
-        found.append(_time_servers(wanted.ntp_servers, root.installed, root.present))
+        found.append(_time_servers(wanted.ntp_servers, root))
     found += _proxies(wanted.proxies)
     if wanted.firewall.nftables is not None:
-        found.append(operations.write("/etc/nftables.conf", wanted.firewall.nftables, mode=0o600))
+        place = next((path for path in NFTABLES if path in root.present), NFTABLES[-1])
+        found.append(operations.write(place, whole_lines(wanted.firewall.nftables), mode=0o600))
         enable.append("nftables.service")
     return Changes(tuple(found), enable=tuple(enable))
 
 
 def _interface(number: int, wanted: Interface) -> Iterator[Operation]:
-    """Give the files of an interface and of the tagged networks on it; their names keep the document's order."""
-    stem = f"{20 + number:02}-image"
+    """Give the files of an interface and of the tagged networks on it; their names keep the document's order.
+
+    The first file that fits an interface counts; the distributions' have 80 or more.
+    """
+    stem = f"10-image-{number:02}"
     match = [("Name", wanted.name), ("MACAddress", wanted.mac_address or "")]
     link = [("MTUBytes", str(wanted.mtu or "")), ("RequiredForOnline", "" if wanted.required else "no")]
     network = [
@@ -52,11 +65,18 @@ def _interface(number: int, wanted: Interface) -> Iterator[Operation]:
         yield operations.write(f"{NETWORKS}/{stem}-{name}.netdev", device)
 
 
-def _time_servers(servers: list[str], installed: Collection[str], present: Collection[str]) -> Operation:
-    if "chrony" in installed:
-        folder = next((name for name in CHRONY if name in present), next(iter(CHRONY)))
+def _time_servers(servers: list[str], root: Root) -> Operation:
+    folder = next((name for name in CHRONY if name in root.present), None)
+    if "chrony" in root.installed and folder is not None:
         lines = "".join(f"server {one} iburst\n" for one in servers)
         return operations.write(f"{folder}/{OWN_NAME}{CHRONY[folder]}", lines)
+    if "chrony" in root.installed or TIMESYNCD not in root.present:
+        raise AssemblyError(
+            "ASSEMBLE_NO_TIME_SERVICE",
+            "the image has no time service whose servers could be set: neither systemd-timesyncd nor a chrony that"
+            " reads a folder of sources",
+            hint="add systemd-timesyncd or chrony to packages, or write the service's own settings in files",
+        )
     text = _section("Time", [("NTP", " ".join(servers))])
     return operations.write(f"/etc/systemd/timesyncd.conf.d/{OWN_NAME}.conf", text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from image_composer.errors import AssemblyError
@@ -12,6 +13,11 @@ from image_composer.spec.accounts import RootLogin, SshServer
 FOLDER = "/etc/ssh"
 SETTINGS = f"{FOLDER}/sshd_config.d/10-image.conf"
 """Read before the server's own settings; of two that contradict each other the first counts."""
+
+SERVER = f"{FOLDER}/sshd_config"
+INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf"
+INCLUDES = re.compile(r"^[ \t]*Include[ \t=]+\S*/etc/ssh/sshd_config[.]d/[*][.]conf", re.IGNORECASE | re.MULTILINE)
+"""Debian's and Fedora's own settings begin with it; others' have none, and what lies there would not be read."""
 
 ROOT_LOGIN: Mapping[RootLogin, str] = {RootLogin.NEVER: "no", RootLogin.KEYS: "prohibit-password"}
 
@@ -34,11 +40,15 @@ def ssh_changes(wanted: SshServer, root: Root) -> Changes:
         lines.append(f"Banner {FOLDER}/banner\n")
     if not lines:
         return Changes()
-    if f"{FOLDER}/sshd_config" not in root.present:
+    if SERVER not in root.texts:
         raise AssemblyError(
             "ASSEMBLE_NO_SSH_SERVER",
             "the document has settings for an SSH server, which the image doesn't have",
             hint="add the package openssh-server, or take `ssh` out",
         )
-    banner = [] if wanted.banner is None else [operations.write(f"{FOLDER}/banner", wanted.banner)]
-    return Changes((operations.write(SETTINGS, "".join(lines), mode=0o600), *banner))
+    found = [operations.write(SETTINGS, "".join(lines), mode=0o600)]
+    if wanted.banner is not None:
+        found.append(operations.write(f"{FOLDER}/banner", wanted.banner))
+    if not INCLUDES.search(root.texts[SERVER]):
+        found.append(operations.write(SERVER, f"{INCLUDE}\n\n{root.texts[SERVER]}", mode=0o600))
+    return Changes(tuple(found))

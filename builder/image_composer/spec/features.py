@@ -1,0 +1,54 @@
+"""What a document wants that needs packages of its own: which those are, the distribution's manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from image_composer.spec.accounts import Sudo
+from image_composer.spec.image import ImageSpec, Mutability
+
+if TYPE_CHECKING:
+    from image_composer.provider import Manifest
+
+BUILT_IN_LANGUAGES = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
+"""Languages that the C library has without any file."""
+
+
+class Feature(StrEnum):
+    """Something that fields of the spec bring packages for."""
+
+    SUDO = "sudo"
+    IMMUTABLE = "immutable"
+    FIREWALL = "firewall"
+    KEYMAP = "keymap"
+    LANGUAGE = "language"
+    TRUST = "trust"
+    CLOUD_INIT = "cloud-init"
+
+
+BY_PACKAGES = frozenset({Feature.FIREWALL, Feature.KEYMAP, Feature.LANGUAGE, Feature.TRUST, Feature.CLOUD_INIT})
+"""What can't be had where nobody knows its packages; the programs of the others are in some distributions' base."""
+
+
+def wanted_features(spec: ImageSpec) -> Mapping[Feature, str]:
+    """Give what a document wants, with the path of the field that says so."""
+    language = spec.locale.language
+    wanted = {
+        Feature.SUDO: ("users", any(user.sudo is not Sudo.NONE for user in spec.users)),
+        Feature.IMMUTABLE: ("mutability", spec.mutability is Mutability.IMMUTABLE),
+        Feature.FIREWALL: ("network.firewall.nftables", spec.network.firewall.nftables is not None),
+        Feature.KEYMAP: ("locale.keymap", spec.locale.keymap is not None),
+        Feature.LANGUAGE: ("locale.language", language is not None and language not in BUILT_IN_LANGUAGES),
+        Feature.CLOUD_INIT: ("cloudInit", spec.cloud_init is not None),
+        Feature.TRUST: ("trust.certificates", bool(spec.trust.certificates)),
+    }
+    return {feature: path for feature, (path, is_wanted) in wanted.items() if is_wanted}
+
+
+def unknown_features(spec: ImageSpec, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Say what a document wants whose packages the manifest doesn't name."""
+    for feature, path in wanted_features(spec).items():
+        if feature in BY_PACKAGES and feature not in manifest.feature_packages:
+            yield path, f"needs packages, and which of {manifest.title} those are is not known"
