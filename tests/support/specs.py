@@ -27,6 +27,21 @@ SHA512_HASH = (
 )
 ED25519_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPuNi2rllKCDPBmqF65eLvt+Inurir2FY4xfCryaiXvn me@example.org"
 
+CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBqjCCAU+gAwIBAgIUJCShGVZKCLtX1COOpCBZOWhmXIEwCgYIKoZIzj0EAwIw
+KTEQMA4GA1UECgwHRXhhbXBsZTEVMBMGA1UEAwwMRXhhbXBsZSBSb290MCAXDTI2
+MTEyNjEyNTUzNloYDzIxMjYxMTAyMTI1NTM2WjApMRAwDgYDVQQKDAdFeGFtcGxl
+MRUwEwYDVQQDDAxFeGFtcGxlIFJvb3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AARhOY62zR/n26PiI70vyIeZCubTrKpwsoKivFLvyD/UHaJ40isiHqsn9vddyrfS
+S9RFHx35TqATapomO56qay+No1MwUTAdBgNVHQ4EFgQUyKRGyWmzv670z0jbczHq
+7GOTdIwwHwYDVR0jBBgwFoAUyKRGyWmzv670z0jbczHq7GOTdIwwDwYDVR0TAQH/
+BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEAhQDyfmV9dYqcByPG+ubsyEFk38nc
+RjdzGB3zw2VkQqsCIQDTvJqH5IgdePnpCFCRt6/ftllR49Nt8XQf+zQuc5wnDg==
+-----END CERTIFICATE-----
+"""
+"""Of an authority whose key nobody has."""
+
 
 def bare(**changes: Any) -> dict[str, Any]:
     """Give a spec by itself, with fields as in JSON."""

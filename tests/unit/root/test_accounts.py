@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_composer.errors import AssemblyError
-from image_composer.root.accounts import FILES, GROUP, GSHADOW, LOCKED, PASSWD, SHADOW, account_operations
+from image_composer.root.accounts import FILES, GROUP, GSHADOW, LOCKED, PASSWD, SHADOW, account_operations, ids_by_name
 from image_composer.root.operations import Operation
-from image_composer.spec.accounts import User
+from image_composer.spec.accounts import Group, User
 from support.specs import ED25519_KEY, SHA512_HASH
 
 EPOCH = 1_700_000_000
@@ -197,3 +198,79 @@ def test_names_and_ids_stay_unique_and_rows_whole(users: list[dict[str, Any]]) -
     for path in (PASSWD, GROUP):
         ids = [line.split(":")[2] for line in found[path].splitlines()]
         assert len(set(ids)) == len(ids)
+
+
+def with_groups(*groups: dict[str, Any], users: list[dict[str, Any]], files: dict[str, str] | None = None) -> Any:
+    models = [Group.model_validate(group) for group in groups]
+    operations = account_operations(
+        [User.model_validate(user) for user in users], files or BASE, EPOCH, 42, groups=models
+    )
+    return {path: rows(text) for path, text in texts(operations).items() if path in FILES}
+
+
+def test_groups_get_their_ids_and_leave_those_of_others_alone() -> None:
+    users = [{"name": "me", "groups": ["crew", "ops"]}]
+    found = with_groups({"name": "ops"}, {"name": "crew", "gid": 999}, {"name": "team", "gid": 1000}, users=users)
+    assert {name: found[GROUP][name][1] for name in ("ops", "crew", "team", "me")} == {
+        "ops": "998",
+        "crew": "999",
+        "team": "1000",
+        "me": "1001",
+    }
+    assert found[GROUP]["crew"] == ["x", "999", "me"]
+    assert found[GSHADOW]["crew"] == ["!", "", "me"]
+
+
+def test_a_group_of_the_distribution_may_be_named_with_its_id() -> None:
+    assert with_groups({"name": "audio"}, {"name": "users", "gid": 100}, users=[])[GROUP]["users"][1] == "100"
+
+
+@pytest.mark.parametrize(
+    ("group", "said"),
+    [
+        ({"name": "users", "gid": 500}, "users is a group of the distribution with the id 100, which can't be 500"),
+        ({"name": "mine", "gid": 100}, "the group id 100 of mine is taken by the group users"),
+    ],
+)
+def test_a_group_s_id_that_can_not_be_is_told(group: dict[str, Any], said: str) -> None:
+    with pytest.raises(AssemblyError, match=said):
+        with_groups(group, users=[])
+
+
+def test_an_account_expires_on_its_day_and_has_a_full_name() -> None:
+    found = written({"name": "me", "expires": "2030-01-01", "fullName": "Mé 'n you"})
+    assert found[SHADOW]["me"][6] == str((date(2030, 1, 1) - date(1970, 1, 1)).days)
+    assert found[PASSWD]["me"][3] == "Mé 'n you"
+
+
+def test_what_is_no_line_break_for_passwd_is_none_here() -> None:
+    """Names may hold what Python takes for the end of a line."""
+    passwd = texts(operations_for({"name": "me", "fullName": "a\x85b\u2029c"}))[PASSWD]
+    users, _ = ids_by_name({**BASE, PASSWD: passwd})
+    assert users == {"root": 0, "daemon": 1, "me": 1000}
+
+
+@pytest.mark.parametrize(
+    ("commands", "rule"),
+    [
+        (["/usr/bin/journalctl"], "/usr/bin/journalctl"),
+        (
+            ["/usr/bin/systemctl restart a.service", "/usr/bin/env A=b:c"],
+            r"/usr/bin/systemctl restart a.service, /usr/bin/env A\=b\:c",
+        ),
+    ],
+)
+def test_sudo_may_be_for_some_commands_only(commands: list[str], rule: str) -> None:
+    operations = operations_for({"name": "me", "sudo": "passwordless", "sudoCommands": commands})
+    text = texts(operations)["/etc/sudoers.d/50-me"]
+    assert text == f"me ALL=(ALL:ALL) NOPASSWD: {rule}\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["reboot", "/usr/bin/", "/", "/usr/bin/../x", "/bin/sh -c 'id'", "/bin/*", "/bin/a, ALL", "/bin/a\nALL", "!/bin/a"],
+)
+def test_a_command_for_sudo_is_one_program_by_its_path(command: str) -> None:
+    """A folder would stand for all that is in it, and most signs mean something to sudo."""
+    with pytest.raises(ValueError, match="sudoCommands"):
+        User.model_validate({"name": "me", "sudo": "passwordless", "sudoCommands": [command]})

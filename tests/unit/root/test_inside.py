@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,59 @@ def test_links_out_of_the_root_lead_into_the_root(box: Sandbox, root: Path, tmp_
     with pytest.raises(AssemblyError):
         apply(box, operations.write("/up/file", "new"))
     assert list(outside.iterdir()) == []
+
+
+WAYS = {
+    "/etc/gate": "/srv",
+    "/etc/up": "../srv",
+    "/etc/far/away": "/",
+}
+
+
+@pytest.mark.parametrize("make", [operations.write, operations.folder, operations.link], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_made_by_way_of_a_link(box: Sandbox, root: Path, way: str, make: Callable[..., Operation]) -> None:
+    """It would come to lie where nobody looks for it, or replace what another file is for."""
+    apply(box, operations.folder("/srv"), operations.link(way, WAYS[way]))
+    before = sorted(root.rglob("*"))
+    further = {"content": ""} if make is operations.write else {"target": "x"} if make is operations.link else {}
+    with pytest.raises(AssemblyError, match=f"{way}/new would come to lie in /"):
+        apply(box, make(f"{way}/new", **further))
+    assert sorted(root.rglob("*")) == before
+
+
+def test_the_links_of_a_merged_usr_are_what_they_seem(box: Sandbox, root: Path) -> None:
+    apply(box, operations.folder("/usr/lib"), operations.link("/lib", "usr/lib"), operations.write("/lib/udev/x", "x"))
+    assert (root / "usr/lib/udev/x").read_text() == "x"
+    apply(box, operations.link("/lib", "/srv"))
+    with pytest.raises(AssemblyError, match="/lib/y would come to lie in /srv"):
+        apply(box, operations.write("/lib/y", ""))
+
+
+def test_a_link_is_no_folder_to_give_a_mode_to(box: Sandbox, root: Path) -> None:
+    apply(box, operations.folder("/srv", mode=0o700), operations.link("/etc/gate", "/srv"))
+    with pytest.raises(AssemblyError, match="/etc/gate is to be a folder, but is something else"):
+        apply(box, operations.folder("/etc/gate", mode=0o777))
+    assert mode(root / "srv") == 0o700
+
+
+@pytest.mark.parametrize("wanted", [operations.write("/srv", ""), operations.link("/srv", "/etc")])
+def test_a_folder_is_not_replaced(box: Sandbox, root: Path, wanted: Operation) -> None:
+    apply(box, operations.folder("/srv/kept"))
+    with pytest.raises(AssemblyError, match="/srv is a folder, and not replaced by anything else"):
+        apply(box, wanted)
+    assert (root / "srv/kept").is_dir()
+
+
+@pytest.mark.parametrize("wanted", [operations.write("/srv/x", "new"), operations.link("/srv/x", "/etc")])
+def test_what_is_neither_file_nor_folder_is_replaced(box: Sandbox, root: Path, wanted: Operation) -> None:
+    """Opened as it is, a named pipe would let everybody wait."""
+    (root / "srv").mkdir()
+    os.mkfifo(root / "srv/x")
+    own(box, root)
+    apply(box, wanted)
+    assert (root / "srv/x").is_symlink() == (wanted["kind"] == "link")
+    assert not stat.S_ISFIFO((root / "srv/x").lstat().st_mode)
 
 
 def test_a_failing_action_is_explained(box: Sandbox, root: Path) -> None:

@@ -1,0 +1,136 @@
+"""The network, as systemd's programs, chrony and nft take it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from image_composer.errors import AssemblyError
+from image_composer.root.customise.changes import Root
+from image_composer.root.customise.network import TIMESYNCD, network_changes
+from image_composer.spec.network import NetworkSettings
+from support.customised import root, written
+
+FULL = {
+    "name": "en*",
+    "macAddress": "02:00:00:00:00:01",
+    "dhcp": "ipv4",
+    "addresses": ["192.0.2.10/24", "2001:db8::10/64"],
+    "routes": [{"gateway": "192.0.2.1", "metric": 0}, {"destination": "198.51.100.0/24", "gateway": "192.0.2.2"}],
+    "dns": ["192.0.2.53"],
+    "domains": ["example.org", "~."],
+    "mtu": 1400,
+    "vlans": {"office": 20},
+    "required": False,
+}
+FULL_TEXT = """\
+[Match]
+Name=en*
+MACAddress=02:00:00:00:00:01
+
+[Link]
+MTUBytes=1400
+RequiredForOnline=no
+
+[Network]
+DHCP=ipv4
+Address=192.0.2.10/24
+Address=2001:db8::10/64
+DNS=192.0.2.53
+Domains=example.org ~.
+VLAN=office
+
+[Route]
+Gateway=192.0.2.1
+Metric=0
+
+[Route]
+Destination=198.51.100.0/24
+Gateway=192.0.2.2
+
+"""
+
+
+def files_of(wanted: dict[str, Any], there: Root) -> dict[str, str]:
+    return written(network_changes(NetworkSettings.model_validate(wanted), there))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "expected"),
+    [
+        ({}, root(), {}),
+        (
+            {"interfaces": [FULL]},
+            root(),
+            {
+                "/etc/systemd/network/10-image-00.network": FULL_TEXT,
+                "/etc/systemd/network/10-image-00-office.netdev": "[NetDev]\nName=office\nKind=vlan\n\n"
+                "[VLAN]\nId=20\n\n",
+            },
+        ),
+        (
+            {"dns": ["192.0.2.53", "2001:db8::53"], "domains": ["example.org"]},
+            root(),
+            {
+                "/etc/systemd/resolved.conf.d/90-image.conf": "[Resolve]\nDNS=192.0.2.53 2001:db8::53\n"
+                "Domains=example.org\n\n"
+            },
+        ),
+        (
+            {"ntpServers": ["a.example.org", "192.0.2.123"]},
+            root(TIMESYNCD),
+            {"/etc/systemd/timesyncd.conf.d/90-image.conf": "[Time]\nNTP=a.example.org 192.0.2.123\n\n"},
+        ),
+        (
+            {"ntpServers": ["a.example.org"]},
+            root("/etc/chrony/sources.d", installed=["chrony"]),
+            {"/etc/chrony/sources.d/90-image.sources": "server a.example.org iburst\n"},
+        ),
+        (
+            {"proxies": {"httpsProxy": "http://[2001:db8::1]:3128/", "noProxy": "localhost,.example.org,10.0.0.0/8"}},
+            root(),
+            {
+                "/etc/environment": "https_proxy=http://[2001:db8::1]:3128/\nHTTPS_PROXY=http://[2001:db8::1]:3128/\n"
+                "no_proxy=localhost,.example.org,10.0.0.0/8\nNO_PROXY=localhost,.example.org,10.0.0.0/8\n",
+                "/etc/systemd/system.conf.d/90-image.conf": "[Manager]\n"
+                'DefaultEnvironment="https_proxy=http://[2001:db8::1]:3128/"\n'
+                'DefaultEnvironment="HTTPS_PROXY=http://[2001:db8::1]:3128/"\n'
+                'DefaultEnvironment="no_proxy=localhost,.example.org,10.0.0.0/8"\n'
+                'DefaultEnvironment="NO_PROXY=localhost,.example.org,10.0.0.0/8"\n',
+            },
+        ),
+        ({"firewall": {"nftables": "flush ruleset"}}, root(), {"/etc/nftables.conf": "flush ruleset\n"}),
+        (
+            {"firewall": {"nftables": "flush ruleset\n"}},
+            root("/etc/sysconfig/nftables.conf"),
+            {"/etc/sysconfig/nftables.conf": "flush ruleset\n"},
+        ),
+    ],
+    ids=["nothing", "interface", "names", "timesyncd", "chrony", "proxies", "nftables", "nftables-of-azure-linux"],
+)
+def test_it_is_written_where_the_image_s_programs_read_it(
+    wanted: dict[str, Any], there: Root, expected: dict[str, str]
+) -> None:
+    assert files_of(wanted, there) == expected
+
+
+def test_interfaces_keep_their_order_and_come_before_the_distribution_s() -> None:
+    """The first file that fits an interface counts."""
+    found = files_of({"interfaces": [{"name": f"eth{number}"} for number in range(64)]}, root())
+    names = [path.rpartition("/")[2] for path in found]
+    assert names == sorted(names)
+    assert max(names) < "80-dhcp.network"
+
+
+def test_what_is_set_is_started() -> None:
+    wanted = NetworkSettings.model_validate({"interfaces": [{"name": "eth0"}], "firewall": {"nftables": ""}})
+    assert network_changes(wanted, root()).enable == ("systemd-networkd.service", "nftables.service")
+    assert network_changes(NetworkSettings(), root()).enable == ()
+
+
+@pytest.mark.parametrize("there", [root(), root(installed=["chrony"]), root(TIMESYNCD, installed=["chrony"])])
+def test_time_servers_that_nothing_would_ask_are_refused(there: Root) -> None:
+    with pytest.raises(AssemblyError, match="has no time service") as caught:
+        files_of({"ntpServers": ["a.example.org"]}, there)
+    assert caught.value.code == "ASSEMBLE_NO_TIME_SERVICE"

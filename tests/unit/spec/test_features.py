@@ -1,0 +1,63 @@
+"""Fields that bring packages, by the names that the distribution has for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from image_composer.provider import load_providers
+from image_composer.spec.features import Feature, wanted_features
+from image_composer.spec.rules import target_problems
+from image_composer.steps.resolve import package_query
+from support.specs import image_spec
+
+WISHES: dict[Feature, tuple[str, dict[str, Any]]] = {
+    Feature.SUDO: ("users", {"users": [{"name": "me", "sudo": "passwordless"}]}),
+    Feature.IMMUTABLE: ("mutability", {"mutability": "immutable"}),
+    Feature.FIREWALL: ("network.firewall.nftables", {"network": {"firewall": {"nftables": ""}}}),
+    Feature.KEYMAP: ("locale.keymap", {"locale": {"keymap": "de-latin1"}}),
+    Feature.LANGUAGE: ("locale.language", {"locale": {"language": "de_DE.UTF-8"}}),
+    Feature.TRUST: ("trust.certificates", {"trust": {"certificates": {"corp": "..."}}}),
+    Feature.CLOUD_INIT: ("cloudInit", {"cloudInit": {}}),
+}
+
+
+@pytest.mark.parametrize("feature", Feature)
+def test_a_field_wants_its_feature_and_no_other(feature: Feature) -> None:
+    path, changes = WISHES[feature]
+    assert wanted_features(image_spec(**changes)) == {feature: path}
+
+
+def test_a_document_without_wishes_wants_none() -> None:
+    assert wanted_features(image_spec(locale={"language": "C.UTF-8"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("distribution", "release", "feature", "expected"),
+    [
+        ("debian", "12", Feature.LANGUAGE, {"locales"}),
+        ("debian", "13", Feature.KEYMAP, {"console-setup"}),
+        ("elxr", "12", Feature.FIREWALL, {"nftables"}),
+        ("azurelinux", "3.0", Feature.LANGUAGE, {"glibc-locales-all"}),
+        ("azurelinux", "3.0", Feature.KEYMAP, {"kbd"}),
+        ("emt", "3.0", Feature.TRUST, {"ca-certificates"}),
+    ],
+)
+def test_its_packages_come_by_themselves(distribution: str, release: str, feature: Feature, expected: set[str]) -> None:
+    target = {"distribution": distribution, "release": release}
+    manifest = load_providers()[distribution].manifest(release)
+    facts = next(iter(manifest.architectures.values()))
+    wishes = image_spec(target=target, **WISHES[feature][1])
+    assert expected <= {*package_query(wishes, manifest, facts).names}
+    assert target_problems(wishes, manifest, "") == []
+
+
+@pytest.mark.parametrize("feature", [Feature.FIREWALL, Feature.KEYMAP, Feature.LANGUAGE])
+def test_where_their_names_are_not_known_the_field_is_refused(feature: Feature) -> None:
+    path, changes = WISHES[feature]
+    spec = image_spec(target={"distribution": "emt", "release": "3.0"}, **changes)
+    [problem] = target_problems(spec, load_providers()["emt"].manifest("3.0"), "spec.image")
+    assert str(problem) == (
+        f"spec.image.{path}: needs packages, and which of Edge Microvisor Toolkit 3.0 those are is not known"
+    )
