@@ -215,6 +215,11 @@ class Workspace:
         """What was checked of the finished images."""
         return self.folder / "verify.json"
 
+    @property
+    def console_log(self) -> Path:
+        """What the image's console said when it was started."""
+        return self.folder / "console.log"
+
     def write(self, path: Path, model: BaseModel) -> None:
         """Write a model to a file, whole or not at all."""
         self.write_text(path, pretty_json(model.model_dump(mode="json", by_alias=True)))

@@ -25,6 +25,7 @@ from image_composer.spec.base import (
     UserName,
 )
 from image_composer.spec.certificate import check_signing_certificate
+from image_composer.spec.verification import VerificationRequest
 
 
 class Architecture(StrEnum):
@@ -347,6 +348,9 @@ class ImageSpec(SpecModel):
         default_factory=lambda: [Output(format=OutputFormat.RAW)], min_length=1, max_length=16
     )
     """Files that the build delivers."""
+
+    verify: VerificationRequest = Field(default_factory=VerificationRequest)
+    """What is checked of the finished image; changes nothing of it."""
 
     source_date_epoch: Number | None = Field(default=None, ge=315532800, le=4102444800)
     """Seconds since 1970 that all times in the image are set to, from 1980 (where FAT begins) to 2100; when

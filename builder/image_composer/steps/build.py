@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,9 @@ class Build:
     host_os_release: Mapping[str, str]
     host_sources: Mapping[str, str]
     """The host's package manager configuration, by path, for its mirrors."""
+
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the composer's environment whose values nobody else is to see; no image may hold one."""
 
     document: bytes | None = None
     document_name: str = ""
