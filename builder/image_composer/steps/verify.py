@@ -29,6 +29,8 @@ from image_composer.verify.verdict import BootOutcome, BootReport
 from image_composer.workspace import FinishedImages
 
 VERIFY_SUFFIX = ".verify.json"
+SHOWN_ERRORS = 8
+"""Lines of a journal, or complaints of a console, that an error shows; verify.json has more."""
 
 CHECKS = {
     "partition-table": check_table,
@@ -118,11 +120,11 @@ def refuse_start(started: BootReport, log: Path) -> None:
     """
     if started.outcome is BootOutcome.PASSED:
         return
-    seen = "\n".join(started.errors[-5:]) if started.marker == "witness" else last_lines(log.read_bytes())
-    title = "the journal's last errors" if started.marker == "witness" else "the console's last lines"
+    told = "".join(f"\n  {error}" for error in started.errors[-SHOWN_ERRORS:])
+    last = "" if started.marker == "witness" else f"\nthe console's last lines:\n{last_lines(log.read_bytes())}"
     raise VerifyError(
         "VERIFY_BOOT_FAILED",
-        f"the image was started with {started.accelerator} and failed: {started.reason}; {title}:\n{seen}",
+        f"the image was started with {started.accelerator} and failed: {started.reason}{told}{last}",
         hint="'image-composer build --workspace DIR' keeps the disk and console.log; 'image-composer boot' starts it",
     )
 

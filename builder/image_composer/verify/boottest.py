@@ -14,7 +14,7 @@ from image_composer.run import Runner
 from image_composer.settings import GIB
 from image_composer.verify.boot import SHOWN_LINES, Machine
 from image_composer.verify.qemu import Accelerator, Hardware, choose_accelerator, find_firmware
-from image_composer.verify.verdict import LOGIN, BootOutcome, BootReport, failed_units, judge_state, trouble
+from image_composer.verify.verdict import LOGIN, BootOutcome, BootReport, complaints, failed_units, judge_state, trouble
 from image_composer.verify.witness import Statement, has_begun, machine_arguments, read_statement
 
 GROWTH = 1 * GIB
@@ -116,7 +116,7 @@ def report_of(
         marker="witness" if statement else "login" if LOGIN in console else "none",
         state=statement.state if statement else None,
         failed_units=failed_units(statement.failed) if statement else [],
-        errors=list(statement.errors) if statement else [],
+        errors=list(statement.errors) if statement else complaints(console),
         analyze=list(statement.analyze) if statement else [],
         kernel=statement.kernel if statement else None,
     )

@@ -33,6 +33,10 @@ FAILED_UNIT = re.compile(r"^\S+\.[a-z]+", re.MULTILINE)
 """A line of `systemctl list-units --plain`: the unit's name comes first."""
 
 
+COMPLAINT = re.compile(r"^.*(?:\[FAILED\]|\[DEPEND\]|\[ TIME \]).*$", re.MULTILINE)
+"""Lines in which systemd says on the console what did not start."""
+
+
 class BootOutcome(StrEnum):
     """How a start ended."""
 
@@ -62,7 +66,7 @@ class BootReport(SpecModel):
 
     failed_units: list[str] = Field(default_factory=list)
     errors: list[str] = Field(default_factory=list)
-    """The journal's errors; they fail no build."""
+    """The journal's errors, which fail no build; of a start that never came so far, what the console complains of."""
 
     analyze: list[str] = Field(default_factory=list)
     """What `systemd-analyze` said."""
@@ -79,6 +83,11 @@ def trouble(console: str) -> str | None:
             line = console[console.rfind("\n", 0, found.start()) + 1 :].split("\n", 1)[0].strip()
             return f"{meaning}: {line}"
     return None
+
+
+def complaints(console: str) -> list[str]:
+    """Give what systemd said on a console about what did not start."""
+    return [found[0].strip() for found in COMPLAINT.finditer(console)]
 
 
 def judge_state(state: str, failed_units: list[str]) -> str | None:

@@ -14,7 +14,7 @@ from image_composer.verify.packages import sbom_packages
 from image_composer.verify.qemu import Accelerator
 from image_composer.verify.secrets import PRIVATE_KEY, found, host_folders, secret_variables
 from image_composer.verify.size import size_problems
-from image_composer.verify.verdict import BootOutcome, failed_units, judge_state, trouble
+from image_composer.verify.verdict import BootOutcome, complaints, failed_units, judge_state, trouble
 from image_composer.verify.witness import Statement, has_begun, machine_arguments, read_statement, tmpfiles_lines
 
 
@@ -158,6 +158,11 @@ def test_sizes_are_held_against_the_spec(limits: dict[str, int], told: list[str]
 def test_a_console_tells_when_there_is_nothing_more_to_wait_for(console: str, meaning: str | None) -> None:
     told = trouble(console)
     assert told is None if meaning is None else meaning in (told or "")
+
+
+def test_what_did_not_start_is_read_off_a_console() -> None:
+    console = "[  OK  ] Started a.\n[ TIME ] Timed out waiting for device b.\n[DEPEND] Dependency failed for c.\nok\n"
+    assert complaints(console) == ["[ TIME ] Timed out waiting for device b.", "[DEPEND] Dependency failed for c."]
 
 
 @pytest.mark.parametrize(
