@@ -120,11 +120,11 @@ def refuse_start(started: BootReport, log: Path) -> None:
     """
     if started.outcome is BootOutcome.PASSED:
         return
-    told = "".join(f"\n  {error}" for error in started.errors[-SHOWN_ERRORS:])
+    errors = "".join(f"\n  {error}" for error in started.errors[-SHOWN_ERRORS:])
     last = "" if started.marker == "witness" else f"\nthe console's last lines:\n{last_lines(log.read_bytes())}"
     raise VerifyError(
         "VERIFY_BOOT_FAILED",
-        f"the image was started with {started.accelerator} and failed: {started.reason}{told}{last}",
+        f"the image was started with {started.accelerator} and failed: {started.reason}{errors}{last}",
         hint="'image-composer build --workspace DIR' keeps the disk and console.log; 'image-composer boot' starts it",
     )
 

@@ -13,6 +13,7 @@ from image_composer.report import Reporter
 from image_composer.run import Runner
 from image_composer.settings import GIB
 from image_composer.verify.boot import SHOWN_LINES, Machine
+from image_composer.verify.console import ConsoleText
 from image_composer.verify.qemu import Accelerator, Hardware, choose_accelerator, find_firmware
 from image_composer.verify.verdict import LOGIN, BootOutcome, BootReport, complaints, failed_units, judge_state, trouble
 from image_composer.verify.witness import Statement, has_begun, machine_arguments, read_statement
@@ -124,7 +125,7 @@ def report_of(
 
 def last_lines(console: bytes) -> str:
     """Give the end of what a console said, for an error."""
-    lines = console.decode("utf-8", "replace").replace("\r", "").strip().splitlines()[-SHOWN_LINES:]
+    lines = ConsoleText().feed(console, final=True).strip().splitlines()[-SHOWN_LINES:]
     return "\n".join("".join(each for each in line if each.isprintable()) for line in lines) or "(nothing)"
 
 
