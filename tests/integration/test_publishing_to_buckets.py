@@ -115,7 +115,7 @@ def test_a_pod_publishes_and_tells_what_lies_where(pod: Pod) -> None:
         "verification": digests[VERDICT],
         "checksums": digests["SHA256SUMS"],
     }
-    assert message.note == f"5 files, 40.0 MiB, verified in s3://{pod.bucket.name}/{FOLDER}"
+    assert message.note == f"6 files, 40.0 MiB, verified in s3://{pod.bucket.name}/{FOLDER}"
     assert "publish: done in" in (pod.workspace / "logs/publish.log").read_text()
 
 

@@ -23,7 +23,6 @@ IMAGE = "edge-1.0-x86_64.raw"
 SBOM = "edge-1.0-x86_64.spdx.json"
 VERDICT = "edge-1.0-x86_64.verify.json"
 LOCK = "edge-1.0-x86_64.lock.json"
-VERDICT = "edge-1.0-x86_64.verify.json"
 
 
 @dataclass(frozen=True)

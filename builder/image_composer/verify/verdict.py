@@ -18,9 +18,9 @@ RUNNING = "running"
 
 TROUBLE: Mapping[str, str] = {
     r"No bootable option or device was found|failed to load Boot0001": "the firmware found nothing to start",
-    r"Kernel panic - not syncing: ([^\n]*)": "the kernel panicked",
     r"device-mapper: verity: .*(corrupted|reached maximum errors)|dm-verity device corrupted":
         "a block of the root does not fit its hash",
+    r"Kernel panic - not syncing: ([^\n]*)": "the kernel panicked",
     r"You are in emergency mode|Entering emergency mode|emergency shell": "it went into emergency mode",
     r"You are in rescue mode|Cannot open access to console, the root account is locked": "it went into rescue mode",
     r"systemd\[1\]: (Freezing execution|!!!!!!)": "systemd gave up",

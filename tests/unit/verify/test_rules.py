@@ -148,6 +148,7 @@ def test_sizes_are_held_against_the_spec(limits: dict[str, int], told: list[str]
         ("[  OK  ] Reached target Multi-User System.\n", None),
         ("BdsDxe: No bootable option or device was found.\n", "the firmware found nothing to start"),
         ("[    2.1] Kernel panic - not syncing: VFS: Unable to mount root fs\n", "the kernel panicked"),
+        ("[    9.1] Kernel panic - not syncing: dm-verity device corrupted\n", "does not fit its hash"),
         ("[    9.1] device-mapper: verity: 254:2: data block 77 is corrupted\n", "does not fit its hash"),
         ("You are in emergency mode. After logging in, type", "emergency mode"),
         ("Cannot open access to console, the root account is locked.\n", "rescue mode"),
