@@ -212,8 +212,10 @@ class Manifest(SpecModel):
     default_profile: str | None = None
     """Profile of a spec that names none."""
 
-    feature_packages: dict[Literal["sudo", "immutable"], list[PackageName]] = Field(default_factory=dict)
-    """Packages that a field of the spec brings."""
+    feature_packages: dict[Literal["sudo", "immutable", "update", "update-signature"], list[PackageName]] = Field(
+        default_factory=dict
+    )
+    """Packages that a field of the spec brings. `update` brings systemd-sysupdate; a release without it has none."""
 
     initramfs: InitramfsFacts
     boot_files: dict[Architecture, BootFiles]

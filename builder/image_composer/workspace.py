@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
-from pydantic import Base64Bytes, BaseModel, ValidationError
+from pydantic import Base64Bytes, BaseModel, Field, ValidationError
 
 from image_composer.digest import pretty_json
 from image_composer.errors import ComposerError
@@ -110,6 +111,8 @@ class FinishedDisk(SpecModel):
     root_size: int
     esp: PlannedEsp | None = None
     """What is still to be made, when the disk is to be signed."""
+    uuids: dict[str, UUID] = Field(default_factory=dict)
+    """PARTUUIDs by partition label."""
 
 
 class FinishedImages(SpecModel):
@@ -166,6 +169,11 @@ class Workspace:
         return self.folder / "boot"
 
     @property
+    def uki(self) -> Path:
+        """The unified kernel image, as it lies on the disk."""
+        return self.boot / "uki.efi"
+
+    @property
     def assembled(self) -> Path:
         """What is known of the root."""
         return self.folder / "assemble.json"
@@ -174,6 +182,10 @@ class Workspace:
     def parts(self) -> Path:
         """The images of the partitions."""
         return self.folder / "parts"
+
+    def part(self, label: str) -> Path:
+        """Give the image of a partition."""
+        return self.parts / f"{label}.img"
 
     @property
     def disk(self) -> Path:

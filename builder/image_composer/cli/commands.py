@@ -19,6 +19,7 @@ from image_composer.pod.message import PublishedResult
 from image_composer.provider import Manifest, load_providers
 from image_composer.repository.lock import read_lock
 from image_composer.spec.base import format_size
+from image_composer.spec.image import PARTS
 from image_composer.spec.reference import reference_markdown
 from image_composer.spec.schema import image_schema
 from image_composer.stages import run_stages
@@ -83,7 +84,8 @@ def summary(current: Build, published: PublishedResult, timings: Mapping[str, fl
     lines += [f"  {base}{document.file}" for document in published.documents]
     lines += [f"  {base}{published.result}"]
     lines += ["published before; nothing was built" if published.reused else f"in {sum(timings.values()):.1f} s"]
-    raw = next((artifact for artifact in published.artifacts if artifact.compression == "none"), None)
+    startable = (found for found in published.artifacts if found.compression == "none" and found.format not in PARTS)
+    raw = next(startable, None)
     if raw is not None and isinstance(place, Path):
         lines.append(f"Start it with: image-composer boot {place / raw.file}")
     return "\n".join(lines)

@@ -26,10 +26,13 @@ from image_composer.root.install_rpm import RpmInstaller
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
+from image_composer.root.update import update_operations, with_image_version
 from image_composer.spec.image import EtcChanges, ImageSpec, Mutability, Partition
 
 KERNEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
 """What `uname -r` prints; it becomes part of commands and of the UKI."""
+
+OS_RELEASE = "/etc/os-release"
 
 BOOT_FILES = ("kernel", "stub", "loader", INITRD, "os-release")
 """What the image stage needs to make the ESP."""
@@ -75,6 +78,8 @@ class Assembler:
         self.reporter.info("applying settings")
         moved = self._moved()
         self._customise(moved)
+        if self._etc is not None:
+            self._prepare_versions()
         kernel_version = self._kernel_version()
         self.reporter.info(f"making the initramfs of kernel {kernel_version}")
         wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
@@ -119,6 +124,15 @@ class Assembler:
         if units:
             self.sandbox.run(["systemctl", "enable", *units], env={"SYSTEMD_OFFLINE": "1"})
 
+    def _prepare_versions(self) -> None:
+        """Say in the root which version it is, and where the next one comes from."""
+        os_release = self._read([OS_RELEASE])[OS_RELEASE]
+        # A file in place of the distribution's link: no package manager will ever put the link back.
+        wanted = [operations.write(OS_RELEASE, with_image_version(os_release, self.spec))]
+        if self.spec.immutable.update is not None:
+            wanted += update_operations(self.spec, self.spec.immutable.update, self.partitions)
+        self.sandbox.act("apply", operations=wanted)
+
     def _mounts(self) -> list[Mount]:
         return [
             Mount(filesystem_uuid(partition.filesystem, partition.label, self.identity), partition)
@@ -158,7 +172,7 @@ class Assembler:
             places.kernel.format(kernel=kernel_version): "kernel",
             places.stub: "stub",
             places.loader: "loader",
-            "/etc/os-release": "os-release",
+            OS_RELEASE: "os-release",
         }
         files = {source: f"{BARE_EXCHANGE}/{name}" for source, name in wanted.items()}
         self.sandbox.act("collect", exchange=True, files=files)

@@ -27,6 +27,7 @@ from image_composer.spec.image import (
 from image_composer.spec.imagebuild import BuildRequest
 from image_composer.spec.packages import parse_package_request
 from image_composer.spec.pod import Medium
+from image_composer.spec.rules_update import PUBLIC_KEY, second_slot, sizes_fit, update_can_be_trusted
 
 if TYPE_CHECKING:
     from image_composer.provider import Manifest
@@ -68,7 +69,15 @@ def spec_problems(spec: ImageSpec, prefix: str, unknown: frozenset[str]) -> list
 
 def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Problem]:
     """Give what the target can't do of what the spec asks."""
-    rules = (_unknown_mirrors, _profile, _filesystems, _repository_ids, _repository_families, _base_not_excluded)
+    rules = (
+        _unknown_mirrors,
+        _profile,
+        _filesystems,
+        second_slot,
+        _repository_ids,
+        _repository_families,
+        _base_not_excluded,
+    )
     findings = [finding for rule in rules for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
 
@@ -126,7 +135,7 @@ def _command_line(spec: ImageSpec) -> Iterator[Finding]:
 def _repositories(spec: ImageSpec) -> Iterator[Finding]:
     yield from _once("repositories", "id", (repository.id for repository in spec.repositories))
     for number, repository in enumerate(spec.repositories):
-        if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in repository.key:
+        if PUBLIC_KEY not in repository.key:
             yield f"repositories[{number}].key", "must be an ASCII-armoured OpenPGP public key"
         if repository.suite is None and repository.components:
             yield f"repositories[{number}].components", "are those of a suite, which is missing"
@@ -151,6 +160,8 @@ def _outputs(spec: ImageSpec) -> Iterator[Finding]:
             yield f"outputs[{number}]", "is there twice"
         if output.format in COMPRESSED_INSIDE and output.compression is not Compression.NONE:
             yield f"outputs[{number}].compression", f"must be 'none': {output.format} is compressed inside already"
+        if output.format is OutputFormat.ROOT_VERITY and spec.mutability is Mutability.MUTABLE:
+            yield f"outputs[{number}].format", "is a part of immutable images only"
     formats = {output.format for output in spec.outputs}
     for name in (OutputFormat.VHD, OutputFormat.VHD_DYNAMIC):
         if name in formats and spec.disk.size is not None and parse_size(spec.disk.size) > LARGEST_VHD:
@@ -309,8 +320,10 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"kernel"}), _command_line),
     (frozenset({"repositories"}), _repositories),
     (frozenset({"users"}), _users),
-    (frozenset({"outputs", "disk"}), _outputs),
+    (frozenset({"outputs", "disk", "mutability"}), _outputs),
     (frozenset({"mutability", "immutable"}), _mutability),
+    (frozenset({"immutable", "version", "outputs"}), update_can_be_trusted),
+    (frozenset({"disk", "immutable"}), sizes_fit),
     (frozenset({"disk", "mutability"}), _partitions),
 )
 """Every rule with the top-level fields it reads."""

@@ -13,7 +13,7 @@ from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve
 from image_composer.repository.sources import DebSource, RepositorySource, RpmSource
 from image_composer.settings import KEYS_PREFIX, Settings, archive_variable
-from image_composer.spec.image import ImageSpec, Mutability, Repository, Signed, Sudo
+from image_composer.spec.image import ImageSpec, Mutability, Repository, Signed, Sudo, UpdateTrust
 from image_composer.spec.packages import parse_package_request
 from image_composer.steps.build import Build
 
@@ -56,10 +56,14 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
     """Give what the solver is asked: the spec's packages, the distribution's base, kernel and boot loader."""
     profile = manifest.profile(spec.profile)
     kernel = spec.kernel.package or (profile and profile.kernel_package) or facts.kernel_package
-    features = [
-        *(manifest.feature_packages.get("sudo", []) if any(user.sudo is not Sudo.NONE for user in spec.users) else ()),
-        *(manifest.feature_packages.get("immutable", []) if spec.mutability is Mutability.IMMUTABLE else ()),
-    ]
+    update = spec.immutable.update
+    used = {
+        "sudo": any(user.sudo is not Sudo.NONE for user in spec.users),
+        "immutable": spec.mutability is Mutability.IMMUTABLE,
+        "update": update is not None,
+        "update-signature": update is not None and update.verify is UpdateTrust.SIGNATURE,
+    }
+    features = [name for feature, names in manifest.feature_packages.items() if used[feature] for name in names]
     asked_for = {parse_package_request(text).name for text in spec.packages}
     chosen = _not_stood_in_for(profile.packages if profile else [], spec.exclude_packages, asked_for)
     defaults = _not_stood_in_for(manifest.default_packages, spec.exclude_packages, {*asked_for, *chosen}) + chosen
