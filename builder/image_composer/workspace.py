@@ -170,7 +170,7 @@ class Workspace:
 
     @property
     def uki(self) -> Path:
-        """The unified kernel image, as it lies on the disk."""
+        """The unified kernel image, before it is signed."""
         return self.boot / "uki.efi"
 
     @property

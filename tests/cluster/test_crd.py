@@ -403,8 +403,9 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "no-format": image(
         'outputs[0].format: Unsupported value: "iso": supported values: '
-        '"raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk"',
-        "outputs[0].format: must be 'raw', 'qcow2', 'vhd', 'vhd-dynamic', 'vhdx' or 'vmdk', not 'iso'",
+        '"raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk", "uki", "root", "root-verity"',
+        "outputs[0].format: must be 'raw', 'qcow2', 'vhd', 'vhd-dynamic', 'vhdx', 'vmdk', 'uki', 'root' or "
+        "'root-verity', not 'iso'",
         outputs=[{"format": "iso"}],
     ),
     "no-outputs": image(

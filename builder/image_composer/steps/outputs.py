@@ -55,6 +55,4 @@ def disk_parts(build: Build) -> dict[OutputFormat, DiskPart]:
     partitions = {
         name: DiskPart(workspace.part(label), uuids[label]) for name, label in labels.items() if label in uuids
     }
-    signed = workspace.signed / workspace.uki.name
-    uki = workspace.uki if build.spec.image.secure_boot is None else signed
-    return {OutputFormat.UKI: DiskPart(uki), **partitions}
+    return {OutputFormat.UKI: DiskPart(workspace.bootable(workspace.uki.name)), **partitions}
