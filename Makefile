@@ -6,8 +6,8 @@ PYTHON ?= python3
 # Further arguments for pytest, for example `make test-fast ARGS="-k lock -x"`.
 ARGS ?=
 
-# Processes that share the tests, one more than processors: machines that start and clusters that settle are waited for.
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+# Processes that share the tests. No more than processors: a machine that starts too slowly gives up its disk.
+WORKERS ?= $(shell nproc)
 
 VENV := .venv
 PYTEST = $(VENV)/bin/pytest $(ARGS)

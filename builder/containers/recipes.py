@@ -23,6 +23,9 @@ UNPRIVILEGED = 65532
 
 BASE = ("python3", "ca-certificates", "usr-is-merged")  # the last one, or perl comes to merge what is merged already
 
+BUILDER_GROUPS = ("build", "sign", "boot")
+"""Groups of host-packages.txt that stages need; with `boot`, a pod can start the image that it has made."""
+
 SOLV_LIBRARIES = ("libbz2-1.0", "liblzma5", "libxml2", "libzstd1", "zlib1g")
 """What the wheel of `solv` links to, see builder/setup/solv.sh."""
 
@@ -101,7 +104,11 @@ def recipes() -> tuple[Recipe, ...]:
         Recipe(
             name="builder",
             title="Image Composer: the stages of a build",
-            packages=(*BASE, *host_packages(text, "build"), *host_packages(text, "sign"), *SOLV_LIBRARIES),
+            packages=(
+                *BASE,
+                *(package for group in BUILDER_GROUPS for package in host_packages(text, group)),
+                *SOLV_LIBRARIES,
+            ),
             requirements="requirements.txt",
             program="image-composer",
             left_out=("image_composer_operator",),

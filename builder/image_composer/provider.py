@@ -214,7 +214,8 @@ class Manifest(SpecModel):
     """Profile of a spec that names none."""
 
     feature_packages: dict[Feature, list[PackageName]] = Field(default_factory=dict)
-    """Packages that a field of the spec brings; what needs some, but is not here, is refused."""
+    """Packages that a field of the spec brings; what needs some, but is not here, is refused. `update` brings
+    systemd-sysupdate; a release without it has none."""
 
     initramfs: InitramfsFacts
     boot_files: dict[Architecture, BootFiles]

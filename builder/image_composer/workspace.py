@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 from pydantic import Base64Bytes, BaseModel, Field, ValidationError
 
@@ -113,6 +114,8 @@ class FinishedDisk(SpecModel):
     root_size: int
     esp: PlannedEsp | None = None
     """What is still to be made, when the disk is to be signed."""
+    uuids: dict[str, UUID] = Field(default_factory=dict)
+    """PARTUUIDs by partition label."""
 
 
 class FinishedImages(SpecModel):
@@ -173,6 +176,11 @@ class Workspace:
         return self.folder / "boot"
 
     @property
+    def uki(self) -> Path:
+        """The unified kernel image, before it is signed."""
+        return self.boot / "uki.efi"
+
+    @property
     def assembled(self) -> Path:
         """What is known of the root."""
         return self.folder / "assemble.json"
@@ -181,6 +189,10 @@ class Workspace:
     def parts(self) -> Path:
         """The images of the partitions."""
         return self.folder / "parts"
+
+    def part(self, label: str) -> Path:
+        """Give the image of a partition."""
+        return self.parts / f"{label}.img"
 
     @property
     def disk(self) -> Path:
@@ -221,6 +233,11 @@ class Workspace:
     def verdict(self) -> Path:
         """What was checked of the finished images."""
         return self.folder / "verify.json"
+
+    @property
+    def console_log(self) -> Path:
+        """What the image's console said when it was started."""
+        return self.folder / "console.log"
 
     def write(self, path: Path, model: BaseModel) -> None:
         """Write a model to a file, whole or not at all."""

@@ -5,7 +5,7 @@ A user learns from `kubectl apply` what `image-composer validate` would have sai
 
 - two versions of one package: CEL has no way to compare a thousand names with each other at the price it may cost;
 - whether an SSH key's or a certificate's content is whole, and whether firmware takes the certificate's key;
-- whether a disk's size, a text with a unit, is more than a format can hold;
+- whether a disk's size, a text with a unit, is more than a format can hold or less than its partitions take;
 - what a distribution can do.
 
 An expression may cost a million units when it is evaluated, and ten million by the API server's estimate, which takes
@@ -17,8 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from image_composer.spec.credentials import KEY_FIELDS
+from image_composer.spec.image import PARTS
 from image_composer.spec.packages import NAME, VERSION
 from image_composer.spec.rules import COMPRESSED_INSIDE, NEVER_MOUNTED
+from image_composer.spec.rules_update import PUBLIC_KEY
 from image_composer_operator.status import Reason
 from image_composer_operator.structural import Refinement, Rule, quoted
 
@@ -52,6 +54,10 @@ SSH_KEY = (
 
 CERTIFICATE = quoted(r"^\s*-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$")
 """`certificate.PEM`."""
+
+ARMOURED = Rule(f"self.contains({quoted(PUBLIC_KEY)})", "must be an ASCII-armoured OpenPGP public key")
+
+PART_FORMATS = str(sorted(map(str, PARTS)))
 
 NO_DOTS = Rule(r"!self.matches(r'(^|/)[.]{1,2}(/|$)')", "must not hold '.' or '..' between slashes")
 
@@ -112,7 +118,8 @@ SPEC: Mapping[str, Refinement] = {
                 field_path=".excludePackages",
             ),
             Rule(
-                rule="self.mutability == 'immutable' || !has(self.immutable) || self.immutable.etc == 'persistent'",
+                rule="self.mutability == 'immutable' || !has(self.immutable)"
+                " || (self.immutable.etc == 'persistent' && !has(self.immutable.update))",
                 message="is without use: mutability is 'mutable'",
                 field_path=".immutable",
             ),
@@ -128,8 +135,45 @@ SPEC: Mapping[str, Refinement] = {
                 message="the root can't grow: that of an immutable image never changes",
                 field_path=".disk",
             ),
+            Rule(
+                rule="self.mutability == 'immutable' || !has(self.outputs)"
+                " || !self.outputs.exists(one, one.format == 'root-verity')",
+                message="root-verity is a part of immutable images only",
+                field_path=".outputs",
+            ),
+            Rule(
+                rule="!has(self.immutable) || !has(self.immutable.update) || self.version.matches('^[0-9A-Za-z.-]+$')",
+                message="must be letters, digits, dots and dashes only, which updates can read out of file names",
+                field_path=".version",
+            ),
+            Rule(
+                rule="!has(self.immutable) || !has(self.immutable.update) || !has(self.outputs)"
+                f" || !self.outputs.exists(one, one.format in {PART_FORMATS} && one.compression == 'zstd')",
+                message="a part can't be compressed with zstd: systemd-sysupdate unpacks xz and gzip only",
+                field_path=".outputs",
+            ),
         ]
     ),
+    "Update": Refinement(
+        rules=[
+            Rule(
+                rule="self.verify == 'none' || has(self.key)",
+                message="is missing: SHA256SUMS must be signed, unless verify is 'none'",
+                field_path=".key",
+            ),
+            Rule(
+                rule="self.verify == 'signature' || !has(self.key)",
+                message="is without use: verify is 'none'",
+                field_path=".key",
+            ),
+            Rule(
+                rule="self.verify == 'signature' || self.url.startsWith('https:')",
+                message="must be https: verify is 'none', so whoever serves it is believed",
+                field_path=".url",
+            ),
+        ]
+    ),
+    "Update.key": Refinement(rules=[ARMOURED]),
     "ImageSpec.packages": Refinement(
         rules=[
             Rule(
@@ -176,14 +220,7 @@ SPEC: Mapping[str, Refinement] = {
             )
         ]
     ),
-    "Repository.key": Refinement(
-        rules=[
-            Rule(
-                rule="self.contains('-----BEGIN PGP PUBLIC KEY BLOCK-----')",
-                message="must be an ASCII-armoured OpenPGP public key",
-            )
-        ]
-    ),
+    "Repository.key": Refinement(rules=[ARMOURED]),
     "ImageSpec.users": Refinement(list_keys=["name"], rules=[_once("uid")]),
     "User": Refinement(
         rules=[

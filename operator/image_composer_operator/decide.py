@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from image_composer.errors import SpecError
+from image_composer.spec.base import parse_duration
 from image_composer.spec.location import object_uri
-from image_composer.spec.pod import parse_duration
 from image_composer_operator.actions import (
     Action,
     CreateJob,

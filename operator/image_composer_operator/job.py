@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from image_composer.errors import EXIT_USER
+from image_composer.spec.base import parse_duration
 from image_composer.spec.destination import Destination, S3Destination
-from image_composer.spec.pod import BuildSettings, parse_duration
+from image_composer.spec.pod import BuildSettings
 from image_composer_operator.containers import PROGRAM, Mounts, build_containers, plain_container, s3_environment
 from image_composer_operator.model import ImageBuild, Plan
 from image_composer_operator.names import (

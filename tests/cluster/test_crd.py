@@ -38,6 +38,7 @@ OFkjfDZNkg==
 -----END CERTIFICATE-----
 """
 ESP, ROOT = PARTITIONS
+UPDATE = {"url": "https://example.org/edge", "verify": "none"}
 EXTRA = {"label": "x", "type": "linux", "filesystem": "ext4"}
 
 UNCHECKED = (
@@ -75,6 +76,11 @@ def disk(said: str, *partitions: Node, composer: str = "") -> Refusal:
 
 def repository(**changes: Any) -> Node:
     return {"id": "mine", "url": "https://example.org/deb", "suite": "stable", "key": KEY, **changes}
+
+
+def updated(said: str, **changes: Any) -> Refusal:
+    settings = {"update": {**UPDATE, **changes}}
+    return image(f"immutable.update.{said}", mutability="immutable", immutable=settings)
 
 
 def build(said: str, composer: str = "", **fields: Any) -> Refusal:
@@ -188,6 +194,47 @@ REFUSALS: dict[str, Refusal] = {
     "immutable-settings": image(
         "immutable: Invalid value: \"object\": is without use: mutability is 'mutable'",
         immutable={"etc": "volatile"},
+    ),
+    "updated-and-mutable": image(
+        "immutable: Invalid value: \"object\": is without use: mutability is 'mutable'",
+        immutable={"update": UPDATE},
+    ),
+    "hashes-of-a-mutable-root": image(
+        'outputs: Invalid value: "object": root-verity is a part of immutable images only',
+        "outputs[0].format: is a part of immutable images only",
+        outputs=[{"format": "root-verity"}],
+    ),
+    "update-without-key": updated(
+        "key: Invalid value: \"object\": is missing: SHA256SUMS must be signed, unless verify is 'none'",
+        verify="signature",
+    ),
+    "update-with-useless-key": updated(
+        "key: Invalid value: \"object\": is without use: verify is 'none'",
+        key=KEY,
+    ),
+    "update-with-another-key": updated(
+        'key: Invalid value: "string": must be an ASCII-armoured OpenPGP public key',
+        verify="signature",
+        key="AAAA",
+    ),
+    "update-from-anybody": updated(
+        "url: Invalid value: \"object\": must be https: verify is 'none', so whoever serves it is believed",
+        url="http://example.org",
+    ),
+    "version-of-an-update": image(
+        'version: Invalid value: "object": must be letters, digits, dots and dashes only, which updates can read out '
+        "of file names",
+        version="1_0",
+        mutability="immutable",
+        immutable={"update": UPDATE},
+    ),
+    "update-that-nobody-unpacks": image(
+        'outputs: Invalid value: "object": a part can\'t be compressed with zstd: systemd-sysupdate unpacks xz and '
+        "gzip only",
+        "outputs[0].compression: can't be 'zstd': systemd-sysupdate unpacks xz and gzip only",
+        outputs=[{"format": "uki", "compression": "zstd"}],
+        mutability="immutable",
+        immutable={"update": UPDATE},
     ),
     "read-only-and-mutable": image(
         'disk: Invalid value: "object": a partition is read-only: for the root of an immutable image, and nothing else',
@@ -356,8 +403,9 @@ REFUSALS: dict[str, Refusal] = {
     ),
     "no-format": image(
         'outputs[0].format: Unsupported value: "iso": supported values: '
-        '"raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk"',
-        "outputs[0].format: must be 'raw', 'qcow2', 'vhd', 'vhd-dynamic', 'vhdx' or 'vmdk', not 'iso'",
+        '"raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk", "uki", "root", "root-verity"',
+        "outputs[0].format: must be 'raw', 'qcow2', 'vhd', 'vhd-dynamic', 'vhdx', 'vmdk', 'uki', 'root' or "
+        "'root-verity', not 'iso'",
         outputs=[{"format": "iso"}],
     ),
     "no-outputs": image(

@@ -112,9 +112,10 @@ def test_a_pod_publishes_and_tells_what_lies_where(pod: Pod) -> None:
     assert {document.kind: document.sha256 for document in message.result.documents} == {
         "sbom": digests[SBOM],
         "lock": digests[LOCK],
+        "verification": digests[VERDICT],
         "checksums": digests["SHA256SUMS"],
     }
-    assert message.note == f"5 files, 40.0 MiB, verified in s3://{pod.bucket.name}/{FOLDER}"
+    assert message.note == f"6 files, 40.0 MiB, verified in s3://{pod.bucket.name}/{FOLDER}"
     assert "publish: done in" in (pod.workspace / "logs/publish.log").read_text()
 
 
@@ -281,7 +282,7 @@ def test_a_deleted_image_build_is_cleaned_up(pod: Pod) -> None:
     file = write_document(pod.place, document)
     outcome = pod.composer("clean").run("pod", "clean", "--document", file)
     assert outcome.status == 0, outcome.said
-    assert pod.message("clean").note == "removed 5 objects and 0 unfinished uploads"
+    assert pod.message("clean").note == "removed 6 objects and 0 unfinished uploads"
     assert pod.bucket.listing() == ["edge/default/other/1.0-0123456789ab/result.json"]
     assert pod.composer("clean").run("pod", "clean", "--document", file).status == 0
     del document["spec"]["destination"]

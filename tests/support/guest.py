@@ -91,12 +91,16 @@ class Ssh:
     scratch: Path
 
     def run(self, *command: str, stdin: bytes = b"") -> bytes:
-        """Run a command as alice, who has a key."""
-        argv = [*self._client("IdentitiesOnly=yes", "BatchMode=yes"), "-i", str(self.credentials.key)]
-        words = [*argv, "alice@127.0.0.1", *command]
-        done = subprocess.run(words, input=stdin, capture_output=True, timeout=BOOT_SECONDS, check=False)
+        """Run a command as alice, who has a key; it must end well."""
+        done = self.ask(*command, stdin=stdin)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
+
+    def ask(self, *command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Run a command as alice and give how it ended."""
+        argv = [*self._client("IdentitiesOnly=yes", "BatchMode=yes"), "-i", str(self.credentials.key)]
+        words = [*argv, "alice@127.0.0.1", *command]
+        return subprocess.run(words, input=stdin, capture_output=True, timeout=BOOT_SECONDS, check=False)
 
     def wait_until_served(self) -> None:
         """Wait until the server lets alice in: being started, as systemd sees it, is not listening yet.
@@ -109,11 +113,7 @@ class Ssh:
             time.sleep(0.5)
 
     def _lets_in(self) -> bool:
-        words = [*self._client("IdentitiesOnly=yes", "BatchMode=yes"), "-i", str(self.credentials.key)]
-        done = subprocess.run(
-            [*words, "alice@127.0.0.1", "true"], capture_output=True, timeout=BOOT_SECONDS, check=False
-        )
-        return done.returncode == 0
+        return self.ask("true").returncode == 0
 
     def try_passwords(self, user: str, *passwords: str) -> subprocess.CompletedProcess[str]:
         """Try some passwords one after another."""

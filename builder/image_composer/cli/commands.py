@@ -14,11 +14,12 @@ from image_composer.cli.memory import use_memory
 from image_composer.cli.session import Options, Session, new_build, run_session, with_document, with_key
 from image_composer.cli.workspaces import opened_workspace
 from image_composer.digest import pretty_json
-from image_composer.errors import Problem, SpecError
+from image_composer.errors import ComposerError, InspectError, Problem, SpecError
 from image_composer.pod.message import PublishedResult
 from image_composer.provider import Manifest, load_providers
 from image_composer.repository.lock import read_lock
 from image_composer.spec.base import format_size
+from image_composer.spec.image import PARTS
 from image_composer.spec.reference import reference_markdown
 from image_composer.spec.schema import image_schema
 from image_composer.stages import run_stages
@@ -83,7 +84,8 @@ def summary(current: Build, published: PublishedResult, timings: Mapping[str, fl
     lines += [f"  {base}{document.file}" for document in published.documents]
     lines += [f"  {base}{published.result}"]
     lines += ["published before; nothing was built" if published.reused else f"in {sum(timings.values()):.1f} s"]
-    raw = next((artifact for artifact in published.artifacts if artifact.compression == "none"), None)
+    startable = (found for found in published.artifacts if found.compression == "none" and found.format not in PARTS)
+    raw = next(startable, None)
     if raw is not None and isinstance(place, Path):
         lines.append(f"Start it with: image-composer boot {place / raw.file}")
     return "\n".join(lines)
@@ -192,6 +194,22 @@ def inspect(options: Options, image: Path, *, as_json: bool) -> NoReturn:
         report = inspect_image(image, session.runner)
         text = pretty_json(report.model_dump(mode="json", by_alias=True)) if as_json else render_text(report)
         click.echo(text, nl=not as_json)
+
+    run_session(options, body)
+
+
+def compare(options: Options, old: Path, new: Path, *, as_json: bool) -> NoReturn:
+    """Compare two images; ends as diff(1) does: 0 the same, 1 different, 2 trouble."""
+    from image_composer.inspect.compare import compare_images, render_diff  # noqa: PLC0415 - one command needs it
+
+    def body(session: Session) -> int:
+        try:
+            found = compare_images(old, new, session.runner)
+        except ComposerError as error:
+            raise InspectError(error.code, error.message, hint=error.hint) from error
+        text = pretty_json(found.model_dump(mode="json", by_alias=True)) if as_json else render_diff(found)
+        click.echo(text, nl=not as_json)
+        return 0 if found.same else 1
 
     run_session(options, body)
 

@@ -164,6 +164,16 @@ def inspect(options: Options, image: Path, *, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def compare(options: Options, old: Path, new: Path, *, as_json: bool) -> None:
+    """Tell in what two images differ, in any formats; exit status 0 the same, 1 different, 2 trouble."""
+    commands.compare(options, old, new, as_json=as_json)
+
+
+@cli.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--memory", default=2048, show_default=True, type=click.IntRange(min=128), help="Memory in MiB.")
 @click.option("--ssh-port", type=click.IntRange(1, 65535), help="Port of this host that leads to the image's SSH.")

@@ -149,6 +149,7 @@ def new_build(session: Session, workspace: Workspace) -> Build:
 
     from image_composer.provider import load_providers  # noqa: PLC0415 - see above
     from image_composer.steps.build import Build  # noqa: PLC0415 - see above
+    from image_composer.verify.secrets import secret_variables  # noqa: PLC0415 - see above
 
     providers = load_providers()
     return Build(
@@ -160,6 +161,7 @@ def new_build(session: Session, workspace: Workspace) -> Build:
         started_at=datetime.now(UTC),
         host_os_release=read_os_release(),
         host_sources=read_host_sources(list(providers.values())),
+        secrets=secret_variables(os.environ),
     )
 
 

@@ -45,7 +45,7 @@ def _line(planned: PlannedPartition) -> str:
         f"size={planned.size // SECTOR}",
         f"type={planned.type_guid}",
         f"uuid={planned.uuid}",
-        f'name="{planned.label}"',
+        f'name="{planned.name}"',
     ]
     if planned.attributes:
         fields.append(f'attrs="GUID:{",".join(map(str, planned.attributes))}"')

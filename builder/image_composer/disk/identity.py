@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
 NAMESPACE = uuid5(NAMESPACE_DNS, "imagecomposer.dev")
@@ -19,6 +20,10 @@ class Identity:
 
     digest: str
 
+    lasting: Mapping[str, str] = field(default_factory=dict)
+    """Digests instead of that one, by the label of a partition: its file system outlives the image's version, which
+    still has to find it."""
+
     def uuid(self, role: str) -> UUID:
         """Give the UUID that something has by its role, for example `partition/root`."""
         return uuid5(NAMESPACE, f"{self.digest}/{role}")
@@ -33,7 +38,7 @@ class Identity:
 
     def filesystem(self, label: str) -> UUID:
         """Give the UUID of the file system in a partition."""
-        return self.uuid(f"filesystem/{label}")
+        return uuid5(NAMESPACE, f"{self.lasting.get(label, self.digest)}/filesystem/{label}")
 
     def hash_seed(self, label: str) -> UUID:
         """Give the seed that ext4 hashes names of a partition's folders with."""
@@ -43,6 +48,6 @@ class Identity:
         """Give what dm-verity hashes before each block of a partition: 32 bytes in hex."""
         return self.uuid(f"salt/{label}/a").hex + self.uuid(f"salt/{label}/b").hex
 
-    def fat_id(self, role: str) -> str:
-        """Give a FAT volume's serial number: 8 hex digits in upper case."""
-        return f"{self.uuid(role).int >> 96:08X}"
+    def fat_id(self, label: str) -> str:
+        """Give the serial number of the FAT in a partition: 8 hex digits in upper case."""
+        return f"{self.filesystem(label).int >> 96:08X}"

@@ -74,6 +74,9 @@ class PlannedPartition:
     partition: Partition
     """What the spec says about it."""
 
+    name: str
+    """In the partition table."""
+
     offset: int
     size: int
 
@@ -92,7 +95,7 @@ class PlannedPartition:
 
     @property
     def label(self) -> str:
-        """Name in the partition table."""
+        """Its label in the spec, which no other has."""
         return self.partition.label
 
     @property
@@ -125,6 +128,7 @@ def plan(
     identity: Identity,
     path_prefix: str,
     uuids: Mapping[str, UUID] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> DiskLayout:
     """Give every partition its place.
 
@@ -140,6 +144,7 @@ def plan(
         identity: gives all ids.
         path_prefix: path of the image in the user's document, for messages.
         uuids: PARTUUIDs by label of partitions whose content is final and decides about them: they get no headroom.
+        names: names in the partition table by label, of those that have another than their label.
 
     Raises:
         SpecError: SPEC_DISK_SIZE, the disk is larger than any that can be made.
@@ -167,8 +172,9 @@ def plan(
             raise _disk_too_small(disk_size, needed, demands, path)
         sizes = _fill(demands, available)
     layout = _place(partitions, sizes, disk_size, architecture, identity)
-    placed = tuple(_finished(planned, final) for planned in layout.partitions)
-    return replace(layout, partitions=placed)
+    placed = [_finished(planned, final) for planned in layout.partitions]
+    named = [replace(planned, name=(names or {}).get(planned.label, planned.name)) for planned in placed]
+    return replace(layout, partitions=tuple(named))
 
 
 def _finished(planned: PlannedPartition, uuids: Mapping[str, UUID]) -> PlannedPartition:
@@ -196,7 +202,7 @@ def filesystem_label(filesystem: Filesystem, label: str) -> str:
 def filesystem_uuid(filesystem: Filesystem, label: str, identity: Identity) -> str:
     """Give the id of the file system in a partition, as fstab spells it."""
     if filesystem is Filesystem.VFAT:
-        serial = identity.fat_id(f"filesystem/{label}")
+        serial = identity.fat_id(label)
         return f"{serial[:4]}-{serial[4:]}"
     return str(identity.filesystem(label))
 
@@ -276,6 +282,7 @@ def _place(
         planned = PlannedPartition(
             number=number,
             partition=partition,
+            name=partition.label,
             offset=offset,
             size=size,
             type_guid=type_guid(partition.type, architecture),

@@ -64,9 +64,26 @@ def copy_sparse(source: Path, destination: Path, offset: int = 0) -> None:
             _copy_range(reading.fileno(), writing.fileno(), begin, end, offset)
 
 
-def _extents(descriptor: int) -> Iterator[tuple[int, int]]:
-    """Give begin and end of every part of a file that is not a hole."""
-    position, size = 0, os.fstat(descriptor).st_size
+def copy_part(source: int, start: int, size: int, destination: Path) -> None:
+    """Copy a part of a file to the beginning of another one, as `copy_sparse` does.
+
+    Args:
+        source: descriptor of the file to read.
+        start: byte where the part begins.
+        size: bytes of the part.
+        destination: existing file, which must be empty (a hole) where nothing is copied to.
+
+    Raises:
+        DiskError: DISK_WRITE_FAILED.
+    """
+    with explained(destination), destination.open("r+b") as writing:
+        for begin, end in _extents(source, start, start + size):
+            _copy_range(source, writing.fileno(), begin, end, -start)
+
+
+def _extents(descriptor: int, position: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+    """Give begin and end of every part of a file, or of a part of it, that is not a hole."""
+    size = os.fstat(descriptor).st_size if end is None else end
     while position < size:
         try:
             begin = os.lseek(descriptor, position, os.SEEK_DATA)
@@ -74,7 +91,9 @@ def _extents(descriptor: int) -> Iterator[tuple[int, int]]:
             if error.errno == errno.ENXIO:  # nothing but a hole up to the end
                 return
             raise
-        position = os.lseek(descriptor, begin, os.SEEK_HOLE)
+        if begin >= size:
+            return
+        position = min(os.lseek(descriptor, begin, os.SEEK_HOLE), size)
         yield begin, position
 
 

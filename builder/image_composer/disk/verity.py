@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from image_composer.disk.rounding import divide_up
 from image_composer.disk.tools import ToolRunner
 
 BLOCK = 4096
 """Bytes of a block of data and of a block of hashes: the page size, which every kernel can check."""
+
+DIGEST = 32
+"""Bytes of a SHA-256."""
 
 DEVICE = "/dev/mapper/root"
 """What systemd-veritysetup calls a root that it checks."""
@@ -38,6 +42,15 @@ class Verity:
     def hash_uuid(self) -> UUID:
         """PARTUUID of the partition with the hashes."""
         return UUID(hex=self.root_hash[32:])
+
+
+def hashes_size(size: int) -> int:
+    """Give the bytes of the hashes of a file system of some size: a superblock, and a tree of 128 hashes a block."""
+    blocks, level = 1, divide_up(size, BLOCK)
+    while level > 1:
+        level = divide_up(level, BLOCK // DIGEST)
+        blocks += level
+    return blocks * BLOCK
 
 
 def make_verity(data: Path, hashes: Path, *, salt: str, uuid: UUID, tools: ToolRunner) -> Verity:

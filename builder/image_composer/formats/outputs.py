@@ -17,7 +17,7 @@ from image_composer.formats.raw import write_raw
 from image_composer.formats.vhd import write_vhd, write_vhd_dynamic
 from image_composer.formats.vhdx import write_vhdx
 from image_composer.formats.vmdk import write_vmdk
-from image_composer.spec.image import Compression, Output, OutputFormat
+from image_composer.spec.image import PARTS, Compression, Output, OutputFormat
 
 WRITERS: Mapping[OutputFormat, FormatWriter] = {
     OutputFormat.RAW: write_raw,
@@ -26,8 +26,12 @@ WRITERS: Mapping[OutputFormat, FormatWriter] = {
     OutputFormat.VHD_DYNAMIC: write_vhd_dynamic,
     OutputFormat.VHDX: write_vhdx,
     OutputFormat.VMDK: write_vmdk,
+    **dict.fromkeys(PARTS, write_raw),
 }
 """The writer of each format."""
+
+AS_IT_IS = frozenset({OutputFormat.RAW, *PARTS})
+"""Formats that are what they are made of: it is compressed from where it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,9 @@ class Workshop:
     """How many processors may be used."""
 
 
-def write_outputs(raw: Path, wanted: Sequence[Wanted], workshop: Workshop) -> None:
+def write_outputs(
+    raw: Path, wanted: Sequence[Wanted], workshop: Workshop, parts: Mapping[OutputFormat, Path] | None = None
+) -> None:
     """Write all outputs.
 
     The raw disk is never copied to be compressed; what is made in another format to be compressed alone isn't left
@@ -60,6 +66,7 @@ def write_outputs(raw: Path, wanted: Sequence[Wanted], workshop: Workshop) -> No
     Args:
         raw: the raw disk; not to be written to afterwards.
         wanted: the outputs.
+        parts: files that are parts of the disk, by the format that they are delivered as; not to be written to either.
         workshop: what they are made with.
 
     Raises:
@@ -69,23 +76,24 @@ def write_outputs(raw: Path, wanted: Sequence[Wanted], workshop: Workshop) -> No
     with explained(workshop.scratch):
         _emptied(workshop.scratch)
         try:
-            _write_side_by_side(raw, wanted, workshop)
+            sources = {item.output.format: (parts or {}).get(item.output.format, raw) for item in wanted}
+            _write_side_by_side(sources, wanted, workshop)
         finally:
             shutil.rmtree(workshop.scratch)
 
 
-def _write_side_by_side(raw: Path, wanted: Sequence[Wanted], workshop: Workshop) -> None:
+def _write_side_by_side(sources: Mapping[OutputFormat, Path], wanted: Sequence[Wanted], workshop: Workshop) -> None:
     """Begin with the formats, so that what waits for one of them never keeps a thread from it."""
     places = {item.output.format: item.file for item in wanted if item.output.compression is Compression.NONE}
     with ThreadPoolExecutor(max_workers=workshop.jobs) as pool:
         plain: dict[OutputFormat, Future[Path]] = {}
-        for number, name in enumerate(dict.fromkeys(item.output.format for item in wanted)):
-            if name is OutputFormat.RAW and name not in places:
+        for number, (name, source) in enumerate(sources.items()):
+            if name in AS_IT_IS and name not in places:
                 plain[name] = Future()
-                plain[name].set_result(raw)
+                plain[name].set_result(source)
                 continue
             place = places.get(name, workshop.scratch / f"disk.{name}")
-            plain[name] = pool.submit(_write_format, name, raw, place, workshop, number)
+            plain[name] = pool.submit(_write_format, name, source, place, workshop, number)
         packed = [
             pool.submit(_write_compressed, plain[item.output.format], item, workshop, len(plain) + number)
             for number, item in enumerate(wanted)
@@ -99,9 +107,9 @@ def _write_side_by_side(raw: Path, wanted: Sequence[Wanted], workshop: Workshop)
             raise
 
 
-def _write_format(name: OutputFormat, raw: Path, place: Path, workshop: Workshop, number: int) -> Path:
+def _write_format(name: OutputFormat, source: Path, place: Path, workshop: Workshop, number: int) -> Path:
     def write(file: Path) -> None:
-        WRITERS[name](raw, file, workshop.stamp, tools=workshop.tools)
+        WRITERS[name](source, file, workshop.stamp, tools=workshop.tools)
 
     return _whole(place, workshop.scratch / str(number), write)
 

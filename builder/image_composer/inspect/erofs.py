@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import PurePosixPath
@@ -18,6 +18,8 @@ from image_composer.inspect.erofs_index import CLUSTER, index_size, parts
 from image_composer.inspect.files import LARGEST_FILE, Entry, Files, Kind
 from image_composer.inspect.lz4 import decompress_block
 from image_composer.inspect.raw import corrupted, unsupported
+from image_composer.inspect.tree import Node
+from image_composer.settings import MIB
 
 _BLOCK = CLUSTER
 
@@ -28,11 +30,14 @@ _MAGIC = b"\xe2\xe1\xf5\xe0"
 _PADDED_IN_FRONT = 1
 """The only feature that is known: what is compressed lies at its block's end."""
 
+_DEEPEST = 128
+"""Folders in folders; a loop of folders, which only a broken file system has, ends there."""
+
 _SLOT = 32
 """Bytes; an inode's number is its place in these."""
 
-_SHORT_INODE, _LONG_INODE = struct.Struct("<HHH2xI4xI12x"), struct.Struct("<HHH2xQI44x")
-"""Format, attributes, mode, size, block."""
+_SHORT_INODE, _LONG_INODE = struct.Struct("<HHH2xI4xI4xHH4x"), struct.Struct("<HHH2xQI4xII32x")
+"""Format, attributes, mode, size, block, user, group."""
 
 _ATTRIBUTES_HEAD, _ATTRIBUTE = 12, 4
 """Bytes of extended attributes: of their head, which counts as one, and of each further one."""
@@ -65,6 +70,8 @@ class _Inode:
     mode: int
     size: int
     block: int
+    uid: int
+    gid: int
     end: int
     """Byte of the file system where it ends, with its extended attributes."""
 
@@ -81,6 +88,28 @@ class _Superblock:
 @dataclass(frozen=True, slots=True)
 class Erofs(Files):
     """See `Files`."""
+
+    cheap = MIB  # decompressed by us, at some MiB a second
+
+    def _tree(self) -> dict[str, Node]:
+        superblock, found = self._superblock(), {}
+        folders = [("", superblock.top)]
+        while folders:
+            folder, number = folders.pop()
+            for name, below in self._folder(self._inode(superblock, number)):
+                if name in (b".", b".."):
+                    continue
+                inode, path = self._inode(superblock, below), f"{folder}/{name.decode('utf-8', 'surrogateescape')}"
+                if path.count("/") > _DEEPEST:
+                    raise self._damaged("it has folders without end")
+                found[path] = Node(below, inode.mode, inode.uid, inode.gid, inode.size)
+                if stat.S_ISDIR(inode.mode):
+                    folders.append((path, below))
+        return found
+
+    def _contents(self, files: Mapping[str, Node]) -> dict[str, bytes]:
+        superblock = self._superblock()
+        return {path: self._data(self._inode(superblock, node.inode)) for path, node in files.items()}
 
     def _entry(self, path: PurePosixPath) -> Entry | None:
         inode = self._find(path)
@@ -124,9 +153,9 @@ class Erofs(Files):
         place = superblock.inodes + number * _SLOT
         [form] = struct.unpack("<H", self._bytes(place, 2))
         shape = _LONG_INODE if form & 1 else _SHORT_INODE
-        _, attributes, mode, size, block = shape.unpack(self._bytes(place, shape.size))
+        _, attributes, mode, size, block, uid, gid = shape.unpack(self._bytes(place, shape.size))
         more = _ATTRIBUTES_HEAD + (attributes - 1) * _ATTRIBUTE if attributes else 0
-        return _Inode(form >> 1 & 7, mode, size, block, place + shape.size + more)
+        return _Inode(form >> 1 & 7, mode, size, block, uid, gid, place + shape.size + more)
 
     def _folder(self, inode: _Inode) -> Iterator[tuple[bytes, int]]:
         """Give the names in a folder and the numbers of their inodes."""

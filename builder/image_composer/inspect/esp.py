@@ -28,6 +28,18 @@ def list_files(image: RawImage, offset: int) -> list[str]:
     return sorted(line.removeprefix("::") for line in lines if line.strip() and not line.endswith("/"))
 
 
+def read_file(image: RawImage, offset: int, path: str) -> bytes:
+    """Give the content of a file of a FAT file system.
+
+    Raises:
+        InspectError: INSPECT_CORRUPTED.
+    """
+    done = image.run(["mcopy", "-i", f"{image.name}@@{offset}", f"::{path}", "-"])
+    if done.returncode != 0:
+        raise corrupted(image.path, f"{path} on its EFI system partition can't be read")
+    return done.stdout
+
+
 def read_program(image: RawImage, offset: int, path: str) -> tuple[ProgramFound, UkiFound | None]:
     """Read who has signed an EFI program, and what it says about itself when it is a unified kernel image.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
+from typing import ClassVar
 
 from image_composer.inspect.raw import RawImage, corrupted
+from image_composer.inspect.tree import Node
 
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes; the largest file read, dpkg's status, has about 6 MiB with 5000 packages."""
@@ -48,6 +51,28 @@ class Files(ABC):
     image: RawImage
     offset: int
 
+    cheap: ClassVar[int] = LARGEST_FILE
+    """Bytes of the largest file that is read when very many are."""
+
+    def tree(self) -> dict[str, Node]:
+        """Give everything that lies in it by path, but for the top folder.
+
+        Raises:
+            InspectError: INSPECT_CORRUPTED or INSPECT_UNSUPPORTED.
+        """
+        return self._tree()
+
+    def contents(self, files: Mapping[str, Node]) -> dict[str, bytes]:
+        """Give the contents of regular files by path.
+
+        Args:
+            files: as `tree` found them.
+
+        Raises:
+            InspectError: INSPECT_CORRUPTED or INSPECT_UNSUPPORTED.
+        """
+        return self._contents(files)
+
     def read(self, path: str) -> bytes | None:
         """Give a regular file's content, following links; None when there is no such file.
 
@@ -73,6 +98,14 @@ class Files(ABC):
         """
         found = self._follow(path)
         return sorted(self._names(found[0])) if found and found[1].kind is Kind.FOLDER else []
+
+    @abstractmethod
+    def _tree(self) -> dict[str, Node]:
+        """Give everything by path."""
+
+    @abstractmethod
+    def _contents(self, files: Mapping[str, Node]) -> dict[str, bytes]:
+        """Give the contents of files."""
 
     @abstractmethod
     def _entry(self, path: PurePosixPath) -> Entry | None:

@@ -31,7 +31,7 @@ def inspect_image(path: Path, runner: Runner) -> ImageReport:
         ToolError: TOOL_MISSING or TOOL_DISK_FULL.
     """
     with open_image(path, runner) as image:
-        return _report(path, image)
+        return report_of(path, image)
 
 
 def installed_packages(status: str) -> list[PackageFound]:
@@ -62,7 +62,8 @@ def os_release(text: str) -> dict[str, str]:
     return fields
 
 
-def _report(path: Path, given: OpenedImage) -> ImageReport:
+def report_of(path: Path, given: OpenedImage) -> ImageReport:
+    """Say what an opened image holds, as `inspect_image` does."""
     image = given.disk
     table, disk_id, partitions = read_table(image)
     root = _find_root(image, partitions)

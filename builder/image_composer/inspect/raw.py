@@ -45,14 +45,16 @@ class RawImage:
         except OSError as error:
             raise unreadable(self.path, error) from error
 
-    def run(self, argv: Sequence[str], *, stdout: IO[bytes] | int = subprocess.PIPE) -> Completed:
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes | None = None, stdout: IO[bytes] | int = subprocess.PIPE
+    ) -> Completed:
         """Run a program that reads the image; how it ends is the caller's to judge.
 
         Raises:
             ToolError: TOOL_MISSING.
         """
         shown = shlex.join(argument.replace(self.name, str(self.path)) for argument in argv)
-        return self.runner.run(argv, check=False, shown_as=shown, stdout=stdout)
+        return self.runner.run(argv, stdin=stdin, check=False, shown_as=shown, stdout=stdout)
 
 
 @contextmanager

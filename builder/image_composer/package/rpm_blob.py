@@ -67,6 +67,13 @@ class Blob:
             return None
         return int.from_bytes(self._take(tag, entry[1], 4), "big")
 
+    def numbers(self, tag: int) -> tuple[int, ...]:
+        """Give an array of 32-bit numbers; none when there is no such tag."""
+        entry = self._entry(tag, {INT32})
+        if entry is None:
+            return ()
+        return struct.unpack(f">{entry[2]}I", self._take(tag, entry[1], 4 * entry[2]))
+
     def text(self, tag: int) -> str | None:
         """Give a string, of several the first: an array's, or the untranslated one."""
         return next(iter(self.texts(tag, most=1)), None)

@@ -29,6 +29,13 @@ MAIN_TAGS: Final = (
 
 DSA_HEADER, RSA_HEADER, SHA256_HEADER, OPENPGP = 267, 268, 273, 278
 PGP, GPG = 1002, 1005
+DIR_INDEXES, BASE_NAMES, DIR_NAMES = 1116, 1117, 1118
+FILE_TAGS: Final = (NAME, DIR_INDEXES, BASE_NAMES, DIR_NAMES)
+"""Tags with the paths of a package's files, each in two parts."""
+
+MOST_FILES: Final = 1 << 20
+"""Files of one package that are read; the kernel's sources have 20,000."""
+
 SIGNATURE_TAGS: Final = (DSA_HEADER, RSA_HEADER, SHA256_HEADER, OPENPGP, PGP, GPG)
 """Tags of the header with the signatures; DSA_HEADER stands for every algorithm but RSA, the last two are of rpm 3."""
 
@@ -118,6 +125,24 @@ def read_stored_header(content: bytes, what: str) -> RpmHeader:
         RepositoryError: REPO_MALFORMED.
     """
     return _header(read_stored(content, MAIN_TAGS, what))
+
+
+def read_stored_paths(content: bytes, what: str) -> list[str]:
+    """Read the paths of an installed package's files, from rpm's database.
+
+    Args:
+        content: one row of it.
+        what: for messages.
+
+    Raises:
+        RepositoryError: REPO_MALFORMED.
+    """
+    blob = read_stored(content, FILE_TAGS, what)
+    folders = blob.texts(DIR_NAMES, most=MOST_FILES)
+    indexes, names = blob.numbers(DIR_INDEXES), blob.texts(BASE_NAMES, most=MOST_FILES)
+    if len(indexes) != len(names) or any(index >= len(folders) for index in indexes):
+        malformed(what, "its list of files does not add up")
+    return [f"{folders[index]}{name}" for index, name in zip(indexes, names, strict=True)]
 
 
 def read_package(path: Path, what: str) -> tuple[RpmHeader, RpmSeal]:

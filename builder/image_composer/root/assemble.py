@@ -16,8 +16,8 @@ from image_composer.errors import AssemblyError
 from image_composer.provider import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
-from image_composer.root import selinux
-from image_composer.root.configure import Configurer
+from image_composer.root import operations, selinux
+from image_composer.root.configure import Configurer, read_texts
 from image_composer.root.customise.kernel import MODULE_OPTIONS
 from image_composer.root.customise.software import removal_operations
 from image_composer.root.immutable import early, immutable_operations, movable
@@ -27,12 +27,15 @@ from image_composer.root.install_deb import DebInstaller
 from image_composer.root.install_rpm import RpmInstaller
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
+from image_composer.root.update import update_operations, with_image_version
 from image_composer.spec.image import EtcChanges, ImageSpec, Mutability, Partition
 from image_composer.spec.scripts import Hook
 from image_composer.spec.system import SelinuxMode
 
 KERNEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
 """What `uname -r` prints; it becomes part of commands and of the UKI."""
+
+OS_RELEASE = "/etc/os-release"
 
 BOOT_FILES = ("kernel", "stub", "loader", INITRD, "os-release")
 """What the image stage needs to make the ESP."""
@@ -92,6 +95,8 @@ class Assembler:
                 hostname, self._mounts(), self.partitions, moved=moved, known_hosts=self.spec.network.hosts
             )
         )
+        if self._etc is not None:
+            self._prepare_versions()
         if self.spec.selinux is not None:
             selinux.set_mode(self.sandbox, self.spec.selinux)
         kernel_version = self._kernel_version()
@@ -142,6 +147,15 @@ class Assembler:
         else:
             DebInstaller(self.sandbox, self.lock, self.files, self.jobs, self.reporter).install()
 
+    def _prepare_versions(self) -> None:
+        """Say in the root which version it is, and where the next one comes from."""
+        os_release = read_texts(self.sandbox, [OS_RELEASE])[OS_RELEASE]
+        # A file in place of the distribution's link: no package manager will ever put the link back.
+        wanted = [operations.write(OS_RELEASE, with_image_version(os_release, self.spec))]
+        if self.spec.immutable.update is not None:
+            wanted += update_operations(self.spec, self.spec.immutable.update, self.partitions)
+        self.sandbox.act("apply", operations=wanted)
+
     def _mounts(self) -> list[Mount]:
         return [
             Mount(filesystem_uuid(partition.filesystem, partition.label, self.identity), partition)
@@ -175,7 +189,7 @@ class Assembler:
             places.kernel.format(kernel=kernel_version): "kernel",
             places.stub: "stub",
             places.loader: "loader",
-            "/etc/os-release": "os-release",
+            OS_RELEASE: "os-release",
         }
         files = {source: f"{BARE_EXCHANGE}/{name}" for source, name in wanted.items()}
         self.sandbox.act("collect", exchange=True, files=files)

@@ -61,7 +61,7 @@ class Configurer:
         self.run_hook(Hook.AFTER_PACKAGES)
         users = accounts.account_operations(
             self.spec.users,
-            self._read(accounts.FILES),
+            read_texts(self.sandbox, accounts.FILES),
             self.epoch,
             self.manifest.accounts.shadow_gid,
             groups=self.spec.groups,
@@ -85,7 +85,7 @@ class Configurer:
         run_scripts(self.sandbox, self.spec, hook, self.given, self.reporter)
 
     def _root(self) -> Root:
-        users, groups = accounts.ids_by_name(self._read(accounts.FILES))
+        users, groups = accounts.ids_by_name(read_texts(self.sandbox, accounts.FILES))
         found = self.sandbox.act("match", patterns=looked_for(self.spec))["paths"]
         present = frozenset(path for path, matches in found.items() if matches)
         contents = self.sandbox.act("read", paths=read(self.spec))["contents"]
@@ -131,9 +131,13 @@ class Configurer:
         if wanted:
             self.sandbox.act("apply", operations=list(wanted))
 
-    def _read(self, paths: Iterable[str]) -> dict[str, str]:
-        contents = self.sandbox.act("read", paths=list(paths))["contents"]
-        return {path: _text(content or "") for path, content in contents.items()}
+
+def read_texts(sandbox: Sandbox, paths: Iterable[str]) -> dict[str, str]:
+    """Give the texts of files of the root by path; those that are absent are empty."""
+    contents = sandbox.act("read", paths=list(paths))["contents"]
+    return {
+        path: base64.b64decode(content or "").decode(errors="surrogateescape") for path, content in contents.items()
+    }
 
 
 def default_files(manifest: Manifest, installed: frozenset[str]) -> list[Operation]:

@@ -96,6 +96,16 @@ HostName = Annotated[
 ByteSize = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,11}(KiB|MiB|GiB|TiB)$", max_length=15)]
 """A size with its unit, such as `512MiB` or `8GiB`."""
 
+Duration = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([1-9][0-9]{0,5}h)?([1-9][0-9]{0,5}m)?([1-9][0-9]{0,6}s)?$", min_length=2, max_length=22
+    ),
+]
+"""A length of time such as `90s`, `1h30m` or `2h`."""
+
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
 _UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
@@ -113,3 +123,8 @@ def format_size(size: int) -> str:
         if size >= _UNITS[unit]:
             return f"{size / _UNITS[unit]:.1f} {unit}"
     return f"{size} B"
+
+
+def parse_duration(text: str) -> int:
+    """Give the seconds of a `Duration`."""
+    return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", text))

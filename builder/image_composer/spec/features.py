@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from image_composer.spec.accounts import Sudo
-from image_composer.spec.image import ImageSpec, Mutability
+from image_composer.spec.image import ImageSpec, Mutability, UpdateTrust
 
 if TYPE_CHECKING:
     from image_composer.provider import Manifest
@@ -21,6 +21,8 @@ class Feature(StrEnum):
 
     SUDO = "sudo"
     IMMUTABLE = "immutable"
+    UPDATE = "update"
+    UPDATE_SIGNATURE = "update-signature"
     FIREWALL = "firewall"
     KEYMAP = "keymap"
     LANGUAGE = "language"
@@ -34,10 +36,15 @@ BY_PACKAGES = frozenset({Feature.FIREWALL, Feature.KEYMAP, Feature.LANGUAGE, Fea
 
 def wanted_features(spec: ImageSpec) -> Mapping[Feature, str]:
     """Give what a document wants, with the path of the field that says so."""
-    language = spec.locale.language
+    language, update = spec.locale.language, spec.immutable.update
     wanted = {
         Feature.SUDO: ("users", any(user.sudo is not Sudo.NONE for user in spec.users)),
         Feature.IMMUTABLE: ("mutability", spec.mutability is Mutability.IMMUTABLE),
+        Feature.UPDATE: ("immutable.update", update is not None),
+        Feature.UPDATE_SIGNATURE: (
+            "immutable.update.verify",
+            update is not None and update.verify is UpdateTrust.SIGNATURE,
+        ),
         Feature.FIREWALL: ("network.firewall.nftables", spec.network.firewall.nftables is not None),
         Feature.KEYMAP: ("locale.keymap", spec.locale.keymap is not None),
         Feature.LANGUAGE: ("locale.language", language is not None and language not in BUILT_IN_LANGUAGES),

@@ -29,6 +29,7 @@ from image_composer.spec.scripts import Script
 from image_composer.spec.software import Artifact, CloudInit, Minimize, PackageManager
 from image_composer.spec.system import KernelModules, Locale, Messages, Rules, Selinux, Systemd, Trust
 from image_composer.spec.text import Line, SysctlName
+from image_composer.spec.verification import VerificationRequest
 
 
 class Architecture(StrEnum):
@@ -191,11 +192,38 @@ class EtcChanges(StrEnum):
     """They are gone at the next start, but for the machine's id and its SSH host keys."""
 
 
+class UpdateTrust(StrEnum):
+    """Why a machine believes what it downloads."""
+
+    SIGNATURE = "signature"
+    """SHA256SUMS has a signature, SHA256SUMS.gpg, by one of the keys."""
+
+    NONE = "none"
+    """Whoever serves the URL is believed; it must be https."""
+
+
+class Update(SpecModel):
+    """Where a running machine gets the image's next version from. It goes into a second slot of the disk."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=1024)]
+    """Folder that holds the newest version: the outputs `root`, `root-verity` and `uki` with their SHA256SUMS."""
+
+    verify: UpdateTrust = UpdateTrust.SIGNATURE
+    """Why a machine believes what it downloads. `none` must be asked for."""
+
+    key: Annotated[str, StringConstraints(max_length=65536)] | None = None
+    """OpenPGP public keys that may sign SHA256SUMS, ASCII-armoured; no other key is believed."""
+
+
 class Immutable(SpecModel):
     """How a root that can't be changed is made."""
 
     etc: EtcChanges = EtcChanges.PERSISTENT
     """What becomes of changes to /etc."""
+
+    update: Update | None = None
+    """Gives the disk a second slot for the root, and the machine what it needs to fill it (systemd-sysupdate); no
+    second slot when absent. Name and disk layout must stay the same from one version to the next."""
 
 
 class Enrolment(StrEnum):
@@ -239,6 +267,19 @@ class OutputFormat(StrEnum):
     VMDK = "vmdk"
     """streamOptimized, as VMware's import takes it; compressed inside."""
 
+    UKI = "uki"
+    """The unified kernel image alone: for PXE, and for updates."""
+
+    ROOT = "root"
+    """The root file system alone."""
+
+    ROOT_VERITY = "root-verity"
+    """The hashes of an immutable root alone."""
+
+
+PARTS = frozenset({OutputFormat.UKI, OutputFormat.ROOT, OutputFormat.ROOT_VERITY})
+"""Formats that are a part of the disk, of which updates are made."""
+
 
 class Compression(StrEnum):
     """How an output is compressed."""
@@ -253,7 +294,8 @@ class Output(SpecModel):
     """One file that the build delivers."""
 
     format: OutputFormat
-    """Format of the file: `vhd` is the fixed one, `vmdk` is streamOptimized."""
+    """Format of the file: `vhd` is the fixed one, `vmdk` is streamOptimized; `uki`, `root` and `root-verity` are parts
+    of the disk."""
 
     compression: Compression = Compression.NONE
     """Compression of the file. `qcow2` and `vmdk` are compressed inside already and take none."""
@@ -372,6 +414,9 @@ class ImageSpec(SpecModel):
         default_factory=lambda: [Output(format=OutputFormat.RAW)], min_length=1, max_length=16
     )
     """Files that the build delivers."""
+
+    verify: VerificationRequest = Field(default_factory=VerificationRequest)
+    """What is checked of the finished image; changes nothing of it."""
 
     source_date_epoch: Number | None = Field(default=None, ge=315532800, le=4102444800)
     """Seconds since 1970 that all times in the image are set to, from 1980 (where FAT begins) to 2100; when

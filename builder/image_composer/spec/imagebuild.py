@@ -6,10 +6,10 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from image_composer.spec.base import Flag, SpecModel
+from image_composer.spec.base import Duration, Flag, SpecModel
 from image_composer.spec.destination import Destination, LockRef, SecureBootKey
 from image_composer.spec.image import ImageSpec
-from image_composer.spec.pod import BuildSettings, Duration
+from image_composer.spec.pod import BuildSettings
 
 
 class ObjectRetention(StrEnum):

@@ -11,19 +11,27 @@ DIGEST_CHARACTERS = 12
 
 
 def image_digest(image: ImageSpec) -> str:
-    """Give the digest that stands for an image's spec, with all defaults filled in."""
-    return json_sha256(image.model_dump(mode="json"))
+    """Give the digest that stands for an image's spec, with all defaults filled in.
+
+    What is verified is left out: ids come from this digest, and an image has the same bytes whether it is looked at
+    or not.
+    """
+    return json_sha256(image.model_dump(mode="json", exclude={"verify"}))
 
 
 def content_digest(image: ImageSpec, lock_sha256: str | None = None, force: str | None = None) -> str:
     """Give the digest of what is built: builds of one digest have one folder.
+
+    What is verified counts: a build that asks for more than the last one must not take that one's word for it.
 
     Args:
         image: what is asked for.
         lock_sha256: SHA-256 of the lock file's bytes, when one is given.
         force: tells a build apart that is asked for again on purpose.
     """
-    return json_sha256({"image": image_digest(image), "lock": lock_sha256, "force": force})
+    asked = image.verify.model_dump(mode="json", exclude_defaults=True)
+    verify = {"verify": asked} if asked else {}
+    return json_sha256({"image": image_digest(image), "lock": lock_sha256, "force": force, **verify})
 
 
 def build_prefix(destination: S3Destination, namespace: str, name: str) -> str:

@@ -5,14 +5,13 @@ Every field may be absent: then the operator's own default counts, so that a pla
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from image_composer.spec.base import AbsolutePath, Flag, Number, SpecModel
+from image_composer.spec.base import AbsolutePath, Duration, Flag, Number, SpecModel
 from image_composer.spec.destination import ObjectName
 
 StageName = Literal["validate", "resolve", "fetch", "assemble", "image", "attest", "verify", "publish"]
@@ -23,14 +22,6 @@ STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
 
 AffinityKind = Literal["nodeAffinity", "podAffinity", "podAntiAffinity"]
 """What a pod is drawn to, or kept from."""
-
-Duration = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^([1-9][0-9]{0,5}h)?([1-9][0-9]{0,5}m)?([1-9][0-9]{0,6}s)?$", min_length=2, max_length=22
-    ),
-]
-"""A length of time such as `90s`, `1h30m` or `2h`."""
 
 
 def _written(amount: object) -> object:
@@ -61,9 +52,6 @@ LabelValue = Annotated[
 ]
 """Value of a label."""
 
-_UNITS = {"h": 3600, "m": 60, "s": 1}
-
-
 _FACTORS = {"": Decimal(1), "m": Decimal("0.001"), "k": Decimal(10**3), "M": Decimal(10**6), "G": Decimal(10**9)}
 _FACTORS |= {
     "T": Decimal(10**12),
@@ -78,11 +66,6 @@ def parse_quantity(text: str) -> Decimal:
     """Give the amount that a `Quantity` stands for."""
     number = text.rstrip("mkMGTi")
     return Decimal(number) * _FACTORS[text[len(number) :]]
-
-
-def parse_duration(text: str) -> int:
-    """Give the seconds of a `Duration`."""
-    return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", text))
 
 
 class ResourceAmounts(SpecModel):

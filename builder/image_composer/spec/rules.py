@@ -28,6 +28,7 @@ from image_composer.spec.image import (
 from image_composer.spec.imagebuild import BuildRequest
 from image_composer.spec.packages import parse_package_request
 from image_composer.spec.pod import Medium
+from image_composer.spec.rules_update import PUBLIC_KEY, second_slot, sizes_fit, update_can_be_trusted
 
 if TYPE_CHECKING:
     from image_composer.provider import Manifest
@@ -78,6 +79,7 @@ def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Pr
         _base_not_excluded,
         _holds,
         unknown_features,
+        second_slot,
     )
     findings = [finding for rule in rules for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
@@ -136,7 +138,7 @@ def _command_line(spec: ImageSpec) -> Iterator[Finding]:
 def _repositories(spec: ImageSpec) -> Iterator[Finding]:
     yield from rules_system.once("repositories", "id", (repository.id for repository in spec.repositories))
     for number, repository in enumerate(spec.repositories):
-        if "-----BEGIN PGP PUBLIC KEY BLOCK-----" not in repository.key:
+        if PUBLIC_KEY not in repository.key:
             yield f"repositories[{number}].key", "must be an ASCII-armoured OpenPGP public key"
         if repository.suite is None and repository.components:
             yield f"repositories[{number}].components", "are those of a suite, which is missing"
@@ -161,6 +163,8 @@ def _outputs(spec: ImageSpec) -> Iterator[Finding]:
             yield f"outputs[{number}]", "is there twice"
         if output.format in COMPRESSED_INSIDE and output.compression is not Compression.NONE:
             yield f"outputs[{number}].compression", f"must be 'none': {output.format} is compressed inside already"
+        if output.format is OutputFormat.ROOT_VERITY and spec.mutability is Mutability.MUTABLE:
+            yield f"outputs[{number}].format", "is a part of immutable images only"
     formats = {output.format for output in spec.outputs}
     for name in (OutputFormat.VHD, OutputFormat.VHD_DYNAMIC):
         if name in formats and spec.disk.size is not None and parse_size(spec.disk.size) > LARGEST_VHD:
@@ -308,8 +312,10 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"kernel"}), _command_line),
     (frozenset({"repositories"}), _repositories),
     (frozenset({"users"}), _users),
-    (frozenset({"outputs", "disk"}), _outputs),
+    (frozenset({"outputs", "disk", "mutability"}), _outputs),
     (frozenset({"mutability", "immutable"}), _mutability),
+    (frozenset({"immutable", "version", "outputs"}), update_can_be_trusted),
+    (frozenset({"disk", "immutable"}), sizes_fit),
     (frozenset({"disk", "mutability"}), _partitions),
     (frozenset({"users", "groups"}), rules_system.accounts),
     (frozenset({"files", "folders"}), rules_system.files),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.run import Runner
 from image_composer.settings import Settings
-from image_composer.spec.image import Mutability, Partition
+from image_composer.spec.image import Mutability, Partition, PartitionType
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader
 from image_composer.workspace import NormalisedSpec, PublishPlace, Workspace
@@ -37,6 +37,9 @@ class Build:
     host_os_release: Mapping[str, str]
     host_sources: Mapping[str, str]
     """The host's package manager configuration, by path, for its mirrors."""
+
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the composer's environment whose values nobody else is to see; no image may hold one."""
 
     document: bytes | None = None
     document_name: str = ""
@@ -83,14 +86,24 @@ class Build:
 
     @cached_property
     def identity(self) -> Identity:
-        """Where all ids of the image come from: what it is made of and what was asked for."""
-        return Identity(bytes_sha256(f"{self.spec.digest()} {self.lock.content_digest()}".encode()))
+        """Where all ids of the image come from: what it is made of and what was asked for.
+
+        What an update leaves where it is has its ids of the image's name alone: all versions look for the same.
+        """
+        image, lasting = self.spec.image, {}
+        if image.immutable.update is not None:
+            name = bytes_sha256(f"every version of {image.name}".encode())
+            replaced = (PartitionType.ROOT, PartitionType.ROOT_VERITY)
+            lasting = {found.label: name for found in self.partitions if found.type not in replaced}
+        return Identity(bytes_sha256(f"{self.spec.digest()} {self.lock.content_digest()}".encode()), lasting)
 
     @property
     def partitions(self) -> list[Partition]:
         """The disk's partitions: the user's, or the distribution's default, and what an immutable root adds."""
         given = list(self.spec.image.disk.partitions) or list(self.manifest.partitions)
-        return immutable_partitions(given) if self.spec.image.mutability is Mutability.IMMUTABLE else given
+        if self.spec.image.mutability is Mutability.MUTABLE:
+            return given
+        return immutable_partitions(given, second_slot=self.spec.image.immutable.update is not None)
 
     @cached_property
     def store(self) -> ContentStore:

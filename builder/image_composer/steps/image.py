@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from image_composer.disk import ext4, ext4_size
 from image_composer.disk.assemble import write_disk
 from image_composer.disk.esp import EspFile, FatParameters, make_fat
 from image_composer.disk.esp import size_needed as fat_size_needed
+from image_composer.disk.immutable import EMPTY, sized_slots, slot_names
 from image_composer.disk.labels import labels_by_partition
 from image_composer.disk.layout import DiskLayout, PlannedPartition, plan
 from image_composer.disk.tools import ToolRunner
 from image_composer.disk.uki import UkiSections, write_uki
+from image_composer.formats.naming import kernel_name
 from image_composer.root.assemble import tree_folder
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.image import Architecture, Filesystem, PartitionType
@@ -26,10 +29,14 @@ REMOVABLE_LOADER = {Architecture.X86_64: "BOOTX64.EFI", Architecture.AARCH64: "B
 """Name by which firmware finds a boot loader on a disk it knows nothing of (UEFI specification, 3.5.1.1)."""
 
 LOADER_NAME = {Architecture.X86_64: "systemd-bootx64.efi", Architecture.AARCH64: "systemd-bootaa64.efi"}
+KERNELS = PurePosixPath("EFI/Linux")
 LOADER_CONFIGURATION = b"timeout 0\n"
 
 SHARED = 0o666
 """Mode of the disk: `attest` is another user in a pod, writes signatures into it and links outputs to it."""
+
+UNATTENDED = ["panic=10", "rd.shell=0", "rd.emergency=reboot"]
+"""Kernel arguments by which a version that doesn't start is tried again, and then passed over, with nobody there."""
 
 
 def make_disk(build: Build) -> None:
@@ -44,9 +51,8 @@ def make_disk(build: Build) -> None:
     workspace.parts.mkdir(exist_ok=True)
     verity = make_verity_root(build, assembled)
     command_line = kernel_command_line(build, verity)
-    uki = workspace.boot / "uki.efi"
     write_uki(
-        uki,
+        workspace.uki,
         (workspace.boot / "stub").read_bytes(),
         UkiSections(
             os_release=(workspace.boot / "os-release").read_bytes(),
@@ -56,14 +62,19 @@ def make_disk(build: Build) -> None:
             initrd=workspace.boot / "initrd",
         ),
     )
-    files = secure_boot.prepared_files(esp_files(build, uki), build.spec.image.secure_boot)
+    files = secure_boot.prepared_files(esp_files(build, workspace.uki), build.spec.image.secure_boot)
     layout = plan_disk(build, assembled, files, verity)
     tools: ToolRunner = build.runner
     write_disk(layout, make_partitions(build, assembled, layout, files, verity), workspace.disk, tools=tools)
     workspace.disk.chmod(SHARED)
     root_size = sum(tree.blocks for tree in assembled.trees.values()) * ext4_size.BLOCK
-    esp = planned_later(build, layout, files)
-    workspace.write(workspace.finished_disk, FinishedDisk(disk_size=layout.size, root_size=root_size, esp=esp))
+    finished = FinishedDisk(
+        disk_size=layout.size,
+        root_size=root_size,
+        esp=planned_later(build, layout, files),
+        uuids={planned.label: planned.uuid for planned in layout.partitions},
+    )
+    workspace.write(workspace.finished_disk, finished)
     build.reporter.conclude(f"a disk of {format_size(layout.size)}")
 
 
@@ -72,7 +83,8 @@ def kernel_command_line(build: Build, verity: VerityRoot | None = None) -> str:
     root = next(partition for partition in build.partitions if partition.type is PartitionType.ROOT)
     spec, profile = build.spec.image, build.manifest.profile(build.spec.image.profile)
     place = verity.arguments() if verity else [f"root=PARTUUID={build.identity.partition(root.label)}"]
-    own = [*place, *build.target[2].command_line]
+    failing = UNATTENDED if spec.immutable.update else []
+    own = [*place, *build.target[2].command_line, *failing]
     return " ".join([*own, *(profile.command_line if profile else []), *spec.kernel.command_line])
 
 
@@ -80,11 +92,10 @@ def esp_files(build: Build, uki: Path) -> list[EspFile]:
     """Give what goes onto the EFI system partition."""
     architecture = build.spec.image.target.architecture
     loader = build.workspace.boot / "loader"
-    name = f"{build.spec.image.name}-{build.spec.image.version}.efi"
     return [
         EspFile(PurePosixPath("EFI/BOOT") / REMOVABLE_LOADER[architecture], loader),
         EspFile(PurePosixPath("EFI/systemd") / LOADER_NAME[architecture], loader),
-        EspFile(PurePosixPath("EFI/Linux") / name, uki),
+        EspFile(KERNELS / kernel_name(build.spec.image), uki),
         EspFile(PurePosixPath("loader/loader.conf"), LOADER_CONFIGURATION),
         EspFile(PurePosixPath("loader/entries.srel"), b"type1\n"),
     ]
@@ -96,20 +107,24 @@ def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile], veri
         label: ext4_size.size_needed(ext4_size.TreeUsage(tree.blocks, tree.inodes))
         for label, tree in assembled.trees.items()
     }
-    for partition in build.partitions:
+    partitions, updated = build.partitions, build.spec.image.immutable.update is not None
+    for partition in partitions:
         if partition.type is PartitionType.ESP:
-            contents[partition.label] = fat_size_needed(files)
+            contents[partition.label] = fat_size_needed([*files, *next_kernel(files)] if updated else files)
     if verity is not None:
         contents |= verity.sizes
+        if updated:
+            partitions = sized_slots(partitions, verity.sizes[verity.label])
     size = build.spec.image.disk.size
     return plan(
-        build.partitions,
+        partitions,
         contents,
         disk_size=parse_size(size) if size else None,
         architecture=build.spec.image.target.architecture,
         identity=build.identity,
         path_prefix=build.spec.path,
         uuids=verity.uuids if verity else None,
+        names=slot_names(partitions, build.spec.image.version) if updated else None,
     )
 
 
@@ -119,6 +134,15 @@ def planned_later(build: Build, layout: DiskLayout, files: list[EspFile]) -> Pla
         return None
     esp = next(planned for planned in layout.partitions if planned.partition.type is PartitionType.ESP)
     return secure_boot.planned_esp(esp, files, build.workspace.folder)
+
+
+def next_kernel(files: list[EspFile]) -> list[EspFile]:
+    """Give what stands for the next version's kernel image, which lies beside the first for a while."""
+    return [
+        replace(file, destination=file.destination.with_suffix(".next.efi"))
+        for file in files
+        if file.destination.parent == KERNELS
+    ]
 
 
 def make_partitions(
@@ -138,7 +162,7 @@ def make_partitions(
     def make(planned: PlannedPartition) -> Path:
         if verity is not None and planned.label in verity.images:
             return verity.images[planned.label]
-        image = build.workspace.parts / f"{planned.label}.img"
+        image = build.workspace.part(planned.label)
         if planned.partition.filesystem is Filesystem.VFAT:
             parameters = FatParameters(planned.size, planned.filesystem_uuid, planned.filesystem_label, assembled.epoch)
             make_fat(files, image, parameters, tools=build.runner)
@@ -164,7 +188,7 @@ def make_partitions(
         return image
 
     later = PartitionType.ESP if build.spec.image.secure_boot else None
-    now = [planned for planned in layout.partitions if planned.partition.type is not later]
+    now = [planned for planned in layout.partitions if planned.partition.type is not later and planned.name != EMPTY]
     with ThreadPoolExecutor(max_workers=max(2, build.settings.jobs)) as pool:
         made: dict[str, Future[Path]] = {planned.label: pool.submit(make, planned) for planned in now}
         return {label: future.result() for label, future in made.items()}

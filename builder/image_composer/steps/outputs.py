@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from image_composer.disk.immutable import hash_label
 from image_composer.formats.base import Stamp
 from image_composer.formats.naming import output_name
 from image_composer.formats.outputs import Wanted, Workshop, write_outputs
+from image_composer.spec.image import OutputFormat, PartitionType
 from image_composer.steps.build import Build
-from image_composer.workspace import AssembledRoot, FinishedImages
+from image_composer.workspace import AssembledRoot, FinishedDisk, FinishedImages
 
 
 def deliver(build: Build, assembled: AssembledRoot) -> list[str]:
@@ -15,12 +21,38 @@ def deliver(build: Build, assembled: AssembledRoot) -> list[str]:
     Raises:
         DiskError, ToolError: one can't be made.
     """
-    workspace = build.workspace
+    workspace, spec = build.workspace, build.spec.image
     workspace.images.mkdir(exist_ok=True)
-    names = {output_name(build.spec.image, output): output for output in build.spec.image.outputs}
+    parts = disk_parts(build)
+    names = {
+        output_name(spec, output, parts[output.format].uuid if output.format in parts else None): output
+        for output in spec.outputs
+    }
     build.reporter.info(f"writing {', '.join(names)}")
     scratch = workspace.images.with_name("outputs")
     workshop = Workshop(Stamp(build.identity, assembled.epoch), build.runner, scratch, build.settings.jobs)
-    write_outputs(workspace.disk, [Wanted(output, workspace.images / name) for name, output in names.items()], workshop)
+    wanted = [Wanted(output, workspace.images / name) for name, output in names.items()]
+    write_outputs(workspace.disk, wanted, workshop, {name: part.file for name, part in parts.items()})
     workspace.write(workspace.finished, FinishedImages(files=list(names)))
     return list(names)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPart:
+    """A part of the disk that can be delivered alone."""
+
+    file: Path
+    uuid: UUID | None = None
+    """PARTUUID, of a partition."""
+
+
+def disk_parts(build: Build) -> dict[OutputFormat, DiskPart]:
+    """Give the parts by the format that they are delivered as."""
+    workspace = build.workspace
+    uuids = workspace.read(workspace.finished_disk, FinishedDisk).uuids
+    root = next(partition.label for partition in build.partitions if partition.type is PartitionType.ROOT)
+    labels = {OutputFormat.ROOT: root, OutputFormat.ROOT_VERITY: hash_label(root)}
+    partitions = {
+        name: DiskPart(workspace.part(label), uuids[label]) for name, label in labels.items() if label in uuids
+    }
+    return {OutputFormat.UKI: DiskPart(workspace.bootable(workspace.uki.name)), **partitions}

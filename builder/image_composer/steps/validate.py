@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from image_composer.digest import file_sha256
-from image_composer.errors import Problem, SpecError
+from image_composer.errors import Problem, RepositoryError, SpecError
 from image_composer.provider import find_manifest
 from image_composer.publish.directory import check_destination
+from image_composer.repository.keyring import keyring
 from image_composer.signing.key import check_key, no_key
 from image_composer.spec.certificate import read_pem
 from image_composer.spec.document import HINT, Document, Placement, read_document, read_placement
@@ -64,12 +65,25 @@ def check_document(build: Build, content: bytes) -> tuple[Document, NormalisedSp
         Problem(document.path(problem.path), problem.message, problem.code)
         for problem in provider.problems(document.spec, manifest)
     ]
+    problems += unreadable_keys(document)
     if problems:
         raise SpecError(problems, hint=HINT)
     named_lock(build, document)
     check_inputs(build, document)
     secure_boot(build, document)
     return document, NormalisedSpec(path=document.prefix, image=document.spec)
+
+
+def unreadable_keys(document: Document) -> list[Problem]:
+    """Give what is wrong with the keys of updates, which would be found out after all packages are installed."""
+    update = document.spec.immutable.update
+    if update is None or update.key is None:
+        return []
+    try:
+        keyring([update.key.encode()], "of updates")
+    except RepositoryError:
+        return [Problem(document.path("immutable.update.key"), "is not an OpenPGP public key that can be read")]
+    return []
 
 
 def named_lock(build: Build, document: Document) -> None:

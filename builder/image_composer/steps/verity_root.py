@@ -57,10 +57,10 @@ def make_verity_root(build: Build, assembled: AssembledRoot) -> VerityRoot | Non
     partition = next(found for found in build.partitions if found.type is PartitionType.ROOT)
     box = sandbox(build, assembled.epoch)
     box.prepare("parts")
-    image = build.workspace.parts / f"{partition.label}.img"
+    image = build.workspace.part(partition.label)
     build.reporter.info(f"making the root: {partition.filesystem} and its hashes")
     _make_root(build, assembled, partition, image)
-    hashes = build.workspace.parts / f"{hash_label(partition.label)}.img"
+    hashes = build.workspace.part(hash_label(partition.label))
     verity = make_verity(
         image,
         hashes,

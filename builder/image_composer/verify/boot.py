@@ -21,18 +21,23 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 
 from image_composer.errors import VerifyError
 from image_composer.run import Completed, Runner, failure, find_tool
 from image_composer.verify.console import ConsoleText
 from image_composer.verify.qemu import Console, Hardware, machine_command
 
+Verdict = TypeVar("Verdict")
+
 SHOWN_LINES = 20
 """Lines of the console that an error shows: a kernel panic with its call trace fits in."""
 
 READ_SIZE = 64 * 1024
 """Bytes; what a pipe holds."""
+
+LOOK_SECONDS = 0.5
+"""Between looks at what a machine writes elsewhere than to its console."""
 
 END_SECONDS = 5.0
 """What QEMU gets to write back what it holds before it is killed; it needs well below one."""
@@ -119,6 +124,32 @@ class Machine:
                     raise self._error("VERIFY_ENDED", f"the machine ended before it said {pattern!r}")
                 if not self._changed.wait(deadline - time.monotonic()):
                     raise self._error("VERIFY_TIMEOUT", f"the machine did not say {pattern!r} within {timeout:g} s")
+
+    def watch(self, look: Callable[[str], Verdict | None], timeout: float) -> Verdict | None:
+        """Look at the console whenever it says something, and twice a second, until there is something to say of it.
+
+        Args:
+            look: gets all that the console said; gives None while there is nothing to say.
+            timeout: seconds to wait.
+
+        Returns:
+            What `look` gave; None when the machine ended, or the time was over, before it gave anything.
+        """
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                ended = self._silent
+                verdict = look(self._text)
+                left = deadline - time.monotonic()
+                if verdict is not None or ended or left <= 0:
+                    return verdict
+                self._changed.wait(min(LOOK_SECONDS, left))
+
+    @property
+    def ended(self) -> bool:
+        """Whether the machine has ended by itself."""
+        with self._changed:
+            return self._silent
 
     def wait_ended(self, timeout: float) -> int:
         """Wait until the machine switches itself off; give QEMU's exit status.

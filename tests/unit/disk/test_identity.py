@@ -17,5 +17,14 @@ def test_every_role_has_its_own_id() -> None:
 def test_ids_stay_the_same_across_releases_of_the_composer() -> None:
     identity = Identity("0" * 64)
     assert str(identity.disk()) == "6ee2c411-6f1a-5c8e-ac23-6aa00d46ab29"
-    assert identity.fat_id("filesystem/esp") == "5545DC8C"
+    assert identity.fat_id("esp") == "5545DC8C"
     assert identity.disk().version == 5
+
+
+def test_file_systems_that_outlive_a_version_are_found_by_the_next() -> None:
+    lasting = {"var": "c" * 64, "ESP": "c" * 64}
+    one, two = Identity("a" * 64, lasting), Identity("b" * 64, lasting)
+    assert one.filesystem("var") == two.filesystem("var") != one.filesystem("ESP")
+    assert one.fat_id("ESP") == two.fat_id("ESP")
+    assert one.filesystem("root") != two.filesystem("root")
+    assert one.partition("var") != two.partition("var")

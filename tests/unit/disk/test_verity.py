@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from image_composer.disk.readonly import make_erofs, make_squashfs
-from image_composer.disk.verity import Verity, make_verity, verity_arguments
+from image_composer.disk.verity import BLOCK, Verity, hashes_size, make_verity, verity_arguments
 from image_composer.run import Runner
 from support.disks import say
 
@@ -39,6 +39,16 @@ def test_hashes_fit_the_data_and_nothing_else(tmp_path: Path) -> None:
         stream.seek(500_000)
         stream.write(b"\xff\xfe")
     assert not verified(data, hashes, verity.root_hash)
+
+
+@pytest.mark.parametrize("blocks", [2, 128, 129, 128 * 128 + 1])
+def test_the_room_that_hashes_take_is_known_before_they_are_made(tmp_path: Path, blocks: int) -> None:
+    data = tmp_path / "data"
+    with data.open("wb") as stream:
+        stream.truncate(blocks * BLOCK)
+    assert make_verity(data, tmp_path / "hashes", salt=SALT, uuid=ID, tools=Runner()).size == hashes_size(
+        blocks * BLOCK
+    )
 
 
 def test_the_same_data_has_the_same_hashes_and_another_salt_others(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
+from uuid import UUID
+
 import pytest
 
 from image_composer.formats.naming import base_name, output_name
 from image_composer.spec.image import Architecture, Compression, ImageSpec, Output, OutputFormat, Target
+
+ID = UUID("57ec99d2-def6-5e66-bc86-43546cd302b4")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +39,19 @@ def test_programs_know_a_format_by_its_extension(
 ) -> None:
     spec = ImageSpec(name="a", version="1", target=Target(distribution="debian", release="12"))
     assert output_name(spec, Output(format=output_format, compression=compression)) == f"a-1-x86_64.{extension}"
+
+
+@pytest.mark.parametrize(
+    ("part", "compression", "name"),
+    [
+        (OutputFormat.UKI, Compression.NONE, "edge-gateway_1.4.0_x86_64.efi"),
+        (OutputFormat.ROOT, Compression.XZ, f"edge-gateway_1.4.0_x86_64_{ID}.root.xz"),
+        (OutputFormat.ROOT_VERITY, Compression.GZIP, f"edge-gateway_1.4.0_x86_64_{ID}.root-verity.gz"),
+    ],
+)
+def test_parts_are_named_as_updates_look_for_them(part: OutputFormat, compression: Compression, name: str) -> None:
+    spec = ImageSpec(name="edge-gateway", version="1.4.0", target=Target(distribution="debian", release="13"))
+    assert output_name(spec, Output(format=part, compression=compression), ID) == name
 
 
 def test_every_output_has_a_name_of_its_own() -> None:

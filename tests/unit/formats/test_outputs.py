@@ -3,6 +3,7 @@ import json
 import random
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from image_composer.formats.base import Stamp
 from image_composer.formats.outputs import WRITERS, Wanted, Workshop, write_outputs
 from image_composer.run import Runner
 from image_composer.settings import MIB
-from image_composer.spec.image import Compression, Output, OutputFormat
+from image_composer.spec.image import PARTS, Compression, Output, OutputFormat
 from image_composer.spec.rules import COMPRESSED_INSIDE
 from support.disks import EPOCH, IDENTITY, say
 
@@ -35,7 +36,7 @@ UNPACKERS = {Compression.ZSTD: "zstd", Compression.XZ: "xz", Compression.GZIP: "
 
 ALL = [
     Output(format=name, compression=compression)
-    for name, compression in itertools.product(OutputFormat, Compression)
+    for name, compression in itertools.product(QEMU_DRIVERS, Compression)
     if compression is Compression.NONE or name not in COMPRESSED_INSIDE
 ]
 
@@ -59,12 +60,19 @@ def raw_disk(file: Path, size: int = 20 * MIB) -> Path:
     return file
 
 
-def write(raw: Path, *outputs: Output, folder: Path | None = None, jobs: int = 2, stamp: Stamp = STAMP) -> list[Path]:
+def write(
+    raw: Path,
+    *outputs: Output,
+    folder: Path | None = None,
+    jobs: int = 2,
+    stamp: Stamp = STAMP,
+    parts: Mapping[OutputFormat, Path] | None = None,
+) -> list[Path]:
     """Write outputs beside a disk, or into a folder."""
     place = folder or raw.parent / "images"
     place.mkdir(parents=True, exist_ok=True)
     wanted = [Wanted(output, place / f"edge-{ident(output)}") for output in outputs]
-    write_outputs(raw, wanted, Workshop(stamp, Runner(), raw.parent / "scratch", jobs))
+    write_outputs(raw, wanted, Workshop(stamp, Runner(), raw.parent / "scratch", jobs), parts)
     return [item.file for item in wanted]
 
 
@@ -93,7 +101,7 @@ def information(file: Path, output: Output) -> dict[str, Any]:
 
 
 def test_every_format_has_a_writer() -> None:
-    assert set(WRITERS) == set(OutputFormat) == set(QEMU_DRIVERS)
+    assert set(WRITERS) == set(OutputFormat) == set(QEMU_DRIVERS) | PARTS
 
 
 @pytest.mark.parametrize("output", ALL, ids=ident)
@@ -130,6 +138,24 @@ def test_disks_of_two_images_have_different_ids(tmp_path: Path, name: OutputForm
 def test_an_uncompressed_disk_is_not_copied(tmp_path: Path) -> None:
     disk = raw_disk(tmp_path / "disk.raw")
     assert write(disk, Output(format=OutputFormat.RAW))[0].samefile(disk)
+
+
+def test_parts_of_the_disk_are_delivered_as_they_are(tmp_path: Path) -> None:
+    disk, root, kernel = (
+        raw_disk(tmp_path / name, size * MIB) for name, size in (("disk", 30), ("root", 20), ("k", 12))
+    )
+    outputs = [
+        Output(format=OutputFormat.RAW),
+        Output(format=OutputFormat.ROOT, compression=Compression.XZ),
+        Output(format=OutputFormat.ROOT),
+        Output(format=OutputFormat.UKI, compression=Compression.GZIP),
+    ]
+    parts = {OutputFormat.ROOT: root, OutputFormat.UKI: kernel}
+    written = write(disk, *outputs, parts=parts)
+    whence = [disk, root, root, kernel]
+    for file, output, source in zip(written, outputs, whence, strict=True):
+        assert file_sha256(unpacked(file, output)) == file_sha256(source)
+    assert written[2].samefile(root)
 
 
 def test_holes_stay_holes(tmp_path: Path) -> None:

@@ -133,3 +133,26 @@ def test_whatever_is_damaged_the_failure_is_one_that_people_can_read(kind: str, 
                 refused += 1
     assert refused > 3
     assert sorted(path.name for path in tree.parent.iterdir()) == ["image", "tree"]
+
+
+def test_a_whole_tree_is_listed_with_rights_and_sizes_and_read_at_once(kind: str, tree: Path) -> None:
+    expected = {f"/etc/a b{number}": content for number, content in enumerate(contents())}
+    for path, content in expected.items():
+        (tree / path[1:]).write_bytes(content)
+    for number, mode in enumerate((0o600, 0o4755, 0o2755, 0o666, 0o000)):
+        (tree / f"etc/a b{number}").chmod(mode)
+    (tree / "var/tmp").mkdir(parents=True)
+    (tree / "var/tmp").chmod(0o1777)
+    (tree / "etc/link").symlink_to("a b0 -> x")
+    there = {f"/{path.relative_to(tree)}": path.lstat() for path in tree.rglob("*")}
+    with opened(kind, made(kind, tree, tree.parent / "image", OFFSET), OFFSET) as files:
+        found = {path: node for path, node in files.tree().items() if path != "/lost+found"}
+        read = files.contents({path: found[path] for path in expected})
+    assert {path: oct(node.mode) for path, node in found.items()} == {
+        path: oct(about.st_mode) for path, about in there.items()
+    }
+    assert {path: (node.uid, node.gid) for path, node in found.items()} == dict.fromkeys(
+        there, (os.getuid(), os.getgid())
+    )
+    assert {path: found[path].size for path in expected} == {path: len(content) for path, content in expected.items()}
+    assert read == expected

@@ -15,12 +15,12 @@ from image_composer.formats.outputs import Wanted, Workshop, write_outputs
 from image_composer.inspect.image import inspect_image
 from image_composer.inspect.render import render_text
 from image_composer.run import Runner
-from image_composer.spec.image import Compression, Output, OutputFormat
+from image_composer.spec.image import PARTS, Compression, Output, OutputFormat
 
 MIB = 1024 * 1024
 STAMP = Stamp(Identity("e" * 64), 1_700_000_000)
 
-FORMS = [Output(format=name) for name in OutputFormat]
+FORMS = [Output(format=name) for name in OutputFormat if name not in PARTS]
 FORMS += [Output(format=OutputFormat.RAW, compression=name) for name in Compression if name is not Compression.NONE]
 FORMS += [
     Output(format=OutputFormat.VHD, compression=Compression.GZIP),

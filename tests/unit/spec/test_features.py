@@ -15,6 +15,7 @@ from support.specs import image_spec
 WISHES: dict[Feature, tuple[str, dict[str, Any]]] = {
     Feature.SUDO: ("users", {"users": [{"name": "me", "sudo": "passwordless"}]}),
     Feature.IMMUTABLE: ("mutability", {"mutability": "immutable"}),
+    Feature.UPDATE: ("immutable.update", {"immutable": {"update": {"url": "https://x.example/", "verify": "none"}}}),
     Feature.FIREWALL: ("network.firewall.nftables", {"network": {"firewall": {"nftables": ""}}}),
     Feature.KEYMAP: ("locale.keymap", {"locale": {"keymap": "de-latin1"}}),
     Feature.LANGUAGE: ("locale.language", {"locale": {"language": "de_DE.UTF-8"}}),
@@ -23,10 +24,15 @@ WISHES: dict[Feature, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("feature", Feature)
+@pytest.mark.parametrize("feature", [feature for feature in Feature if feature in WISHES])
 def test_a_field_wants_its_feature_and_no_other(feature: Feature) -> None:
     path, changes = WISHES[feature]
     assert wanted_features(image_spec(**changes)) == {feature: path}
+
+
+def test_signed_updates_want_what_checks_signatures_too() -> None:
+    spec = image_spec(immutable={"update": {"url": "https://x.example/"}})
+    assert {*wanted_features(spec)} == {Feature.UPDATE, Feature.UPDATE_SIGNATURE}
 
 
 def test_a_document_without_wishes_wants_none() -> None:

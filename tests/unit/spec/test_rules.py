@@ -14,6 +14,13 @@ ESP, ROOT = PARTITIONS
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n..."
 
 
+UPDATE = {"url": "https://example.org/edge", "verify": "none"}
+
+
+def updated(**changes: Any) -> dict[str, Any]:
+    return {"mutability": "immutable", "immutable": {"update": {**UPDATE, **changes}}}
+
+
 def repository(**changes: Any) -> dict[str, Any]:
     return {"id": "mine", "url": "https://example.org/deb", "suite": "stable", "key": KEY, **changes}
 
@@ -38,6 +45,13 @@ def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
         {"outputs": [{"format": "vhdx"}, {"format": "raw"}], "disk": {"size": "3TiB"}},
         disk(ESP, {**ROOT, "grow": True}),
         {"mutability": "immutable", "immutable": {"etc": "volatile"}},
+        {"mutability": "immutable", "immutable": {"update": UPDATE}},
+        {
+            "mutability": "immutable",
+            "immutable": {"update": {"url": "http://example.org", "key": KEY}},
+            "outputs": [{"format": "root", "compression": "xz"}, {"format": "root-verity"}, {"format": "uki"}],
+        },
+        {"outputs": [{"format": "root", "compression": "zstd"}, {"format": "uki"}]},
         {"mutability": "immutable", **disk(ESP, {**ROOT, "filesystem": "squashfs"})},
         disk(
             {**ESP, "mountPoint": None},
@@ -94,6 +108,43 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
         ),
         ({"outputs": [{"format": "raw"}, {"format": "raw", "compression": "none"}]}, ["outputs[1]: is there twice"]),
         ({"immutable": {"etc": "volatile"}}, ["immutable: is without use: mutability is 'mutable'"]),
+        ({"immutable": {"update": UPDATE}}, ["immutable: is without use: mutability is 'mutable'"]),
+        ({"outputs": [{"format": "root-verity"}]}, ["outputs[0].format: is a part of immutable images only"]),
+        (
+            updated(verify="signature"),
+            ["immutable.update.key: is missing: SHA256SUMS must be signed, unless verify is 'none'"],
+        ),
+        (updated(key=KEY), ["immutable.update.key: is without use: verify is 'none'"]),
+        (
+            updated(verify="signature", key="AAAA"),
+            ["immutable.update.key: must be an ASCII-armoured OpenPGP public key"],
+        ),
+        (
+            updated(url="http://example.org/"),
+            ["immutable.update.url: must be https: verify is 'none', so whoever serves it is believed"],
+        ),
+        *(
+            (
+                {**updated(), "version": version},
+                ["version: must be letters, digits, dots and dashes only, which updates can read out of file names"],
+            )
+            for version in ("1_0", "1+3", "1~rc1")
+        ),
+        (
+            {
+                **updated(),
+                "outputs": [{"format": "raw", "compression": "zstd"}, {"format": "uki", "compression": "zstd"}],
+            },
+            ["outputs[1].compression: can't be 'zstd': systemd-sysupdate unpacks xz and gzip only"],
+        ),
+        (
+            {**updated(), "disk": {"size": "4GiB", "partitions": [ESP, {**ROOT, "size": "2GiB"}]}},
+            ["disk.size: is too small: partitions that have a size, with both slots of the root, take 4.2 GiB"],
+        ),
+        (
+            {"disk": {"size": "1GiB", "partitions": [ESP, {**ROOT, "size": "1GiB"}]}},
+            ["disk.size: is too small: partitions that have a size take 1.2 GiB"],
+        ),
         (
             {"mutability": "immutable", **disk(ESP, {**ROOT, "grow": True})},
             ["disk.partitions[1].grow: can't be: the root of an immutable image never changes"],
@@ -243,4 +294,23 @@ def test_file_systems_that_the_target_does_not_know_are_named(debian: Manifest) 
     found = target_problems(image_spec(**disk(ESP, ROOT)), poor, "")
     assert [str(problem) for problem in found] == [
         "disk.partitions[1].filesystem: Debian 12 (bookworm) can't mount it; known: vfat"
+    ]
+
+
+def test_a_second_slot_is_refused_where_nothing_could_fill_it(debian: Manifest) -> None:
+    assert [str(problem) for problem in target_problems(image_spec(**updated()), debian, "")] == [
+        "immutable.update: Debian 12 (bookworm) is not known to have systemd-sysupdate, which would fill the slot"
+    ]
+
+
+def test_what_updates_can_not_find_or_name_is_refused() -> None:
+    manifest = load_providers()["debian"].manifest("13")
+    assert target_problems(image_spec(**updated()), manifest, "") == []
+    spec = image_spec(**updated(), **disk({**ESP, "mountPoint": "/esp"}, {**ROOT, "label": "system"}))
+    assert [str(problem) for problem in target_problems(spec, manifest, "")] == [
+        "immutable.update: needs the EFI system partition at one of /efi, /boot, /boot/efi"
+    ]
+    long = image_spec(**{**updated(), "version": "1" * 25})
+    assert [str(problem) for problem in target_problems(long, manifest, "")] == [
+        "version: has more than 24 characters, which is what partition root's name holds"
     ]

@@ -53,6 +53,23 @@ def test_sudo_is_brought_when_a_user_has_it(sudo: str, brought: bool) -> None:
     assert ("sudo" in query(users=[{"name": "a"}, {"name": "me", "sudo": sudo}]).names) is brought
 
 
+@pytest.mark.parametrize(
+    ("update", "brought"),
+    [
+        (None, set()),
+        ({"url": "https://example.org", "verify": "none"}, {"systemd-container"}),
+        ({"url": "https://example.org", "key": "k"}, {"systemd-container", "gpg"}),
+    ],
+)
+def test_what_updates_a_machine_is_brought_when_it_is_to_update_itself(
+    update: dict[str, str] | None, brought: set[str]
+) -> None:
+    manifest = DEBIAN.manifest("13")
+    spec = image_spec(mutability="immutable", immutable={"update": update})
+    names = package_query(spec, manifest, manifest.architectures[Architecture.X86_64]).names
+    assert {"systemd-container", "gpg"} & {*names} == brought
+
+
 PROFILES = MANIFEST.model_copy(
     update={
         "profiles": {

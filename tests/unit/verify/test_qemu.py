@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from image_composer.errors import VerifyError
 from image_composer.run import Runner
+from image_composer.verify.boot import own_variables
 from image_composer.verify.qemu import (
     KVM_DEVICE,
     QEMU,
@@ -107,6 +109,29 @@ def test_code_and_variables_of_one_size_are_taken_together(tmp_path: Path) -> No
     for name in ("OVMF_CODE_4M.fd", "OVMF_CODE.fd", "OVMF_VARS.fd"):
         (folder / name).touch()
     assert find_firmware(tmp_path) == Firmware(folder / "OVMF_CODE.fd", folder / "OVMF_VARS.fd")
+
+
+def test_firmware_with_secure_boot_is_guarded_by_system_management_mode(tmp_path: Path) -> None:
+    folder = tmp_path / "usr/share/OVMF"
+    folder.mkdir(parents=True)
+    for name in ("OVMF_CODE_4M.fd", "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.fd"):
+        (folder / name).touch()
+    found = find_firmware(tmp_path, secure=True)
+    assert found == Firmware(folder / "OVMF_CODE_4M.secboot.fd", folder / "OVMF_VARS_4M.fd", secure=True)
+    command = machine_command(Path("/i.raw"), Hardware(firmware=found), Console.CAPTURED)
+    assert after(command, "-machine") == ["q35,smm=on"]
+    assert "driver=cfi.pflash01,property=secure,value=on" in after(command, "-global")
+    assert not find_firmware(tmp_path).secure
+
+
+def test_a_machine_writes_to_variables_of_its_own_only_where_they_are_to_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "vars.fd").write_bytes(b"empty")
+    shared = Hardware(firmware=Firmware(Path("/code.fd"), tmp_path / "vars.fd"))
+    used = own_variables(shared, tmp_path).firmware
+    assert used is not None
+    assert (used.variables.name, used.variables.read_bytes()) == ("variables.fd", b"empty")
+    kept = replace(shared, firmware=replace(shared.firmware, kept=True) if shared.firmware else None)
+    assert own_variables(kept, tmp_path) == kept
 
 
 def test_a_machine_without_firmware_is_told_what_to_install(tmp_path: Path) -> None:
