@@ -65,6 +65,9 @@ class View:
     lock_missing: str = ""
     """Sentence about the lock of lockRef, when it can't be had."""
 
+    base_missing: str = ""
+    """Sentence about what the image builds on, when it can't be had; nobody knows then what the spec asks for."""
+
     can_clean: bool = True
     """Whether it is known where the published objects lie."""
 

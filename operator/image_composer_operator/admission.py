@@ -68,11 +68,16 @@ def _once(field: str) -> Rule:
     return Rule(f"self.all(item, !has(item.{field}) || {others})", f"no two may have the same {field}")
 
 
+def _exactly_one(*names: str) -> Rule:
+    """What is said in exactly one of several ways."""
+    count = " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in names)
+    return Rule(f"{count} == 1", f"must have exactly one of {', '.join(names)}")
+
+
 def _one_source(*names: str) -> list[Rule]:
     """What has its content from exactly one place, and downloads it with its digest only."""
-    count = " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in names)
     return [
-        Rule(f"{count} == 1", f"must have exactly one of {', '.join(names)}"),
+        _exactly_one(*names),
         Rule(
             rule="has(self.url) == has(self.sha256)",
             message="what is downloaded counts only with its digest, sha256, and nothing else has one",
@@ -154,6 +159,9 @@ SPEC: Mapping[str, Refinement] = {
             ),
         ]
     ),
+    "Extends": Refinement(rules=[_exactly_one("configMapRef", "file", "imageBuildRef")]),
+    "Extends.file": Refinement(rules=[NO_DOTS]),
+    "ImageSpec.variables": Refinement(list_keys=["name"]),
     "Update": Refinement(
         rules=[
             Rule(

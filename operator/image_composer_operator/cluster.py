@@ -194,9 +194,14 @@ class Cluster:
 
     async def config_digest(self, namespace: str, name: str, key: str) -> str | None:
         """Give the SHA-256 of what a ConfigMap holds under a key; nothing when it isn't there."""
+        text = await self.config_text(namespace, name, key)
+        return bytes_sha256(text.encode()) if text is not None else None
+
+    async def config_text(self, namespace: str, name: str, key: str) -> str | None:
+        """Give what a ConfigMap holds under a key; nothing when it isn't there."""
         found = await self.get("configmaps", namespace, name)
         text = ((found or {}).get("data") or {}).get(key)
-        return bytes_sha256(text.encode()) if text is not None else None
+        return str(text) if text is not None else None
 
     async def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Give the labels of a namespace."""

@@ -34,7 +34,7 @@ WAIT_FOR_END = 2.0
 """Seconds between looks at a Job that is ending."""
 
 WAIT_FOR_LOCK = 15.0
-"""Seconds between looks for a lock that isn't there: ConfigMaps are not watched."""
+"""Seconds between looks for a lock, or for what a document builds on, that isn't there: ConfigMaps are not watched."""
 
 WAIT_FOR_NAMESPACE = 60.0
 """Seconds between looks at a namespace that may not build: namespaces are not watched."""
@@ -54,11 +54,19 @@ def decide(view: View) -> Decision:
         return decide_deletion(view, mine)
     wanted = build.deletes_objects
     first: list[Action] = [] if build.has_finalizer == wanted else [SetFinalizer(wanted)]
+    if view.base_missing:
+        return _without_base(view).after(*first)
     if isinstance(plan, SpecError):
         return _invalid(view, plan, mine).after(*first)
     former = [job for job in mine if job.name != plan.job and (job.end is None or job.deleting)]
     current = next((job for job in mine if job.name == plan.job), None)
     return _of_run(view, plan, current, former).after(*first, *end_all(former))
+
+
+def _without_base(view: View) -> Decision:
+    """Decide while it can't be known what is asked for; what runs goes on."""
+    standing = Standing(Reason.MISSING_BASE, view.base_missing, working=True)
+    return Decision(standing_status(view, view.build.status, standing, VALID), again_after=WAIT_FOR_LOCK)
 
 
 def _invalid(view: View, error: SpecError, jobs: Sequence[Job]) -> Decision:

@@ -151,8 +151,8 @@ def cleanup_job(build: ImageBuild, destination: S3Destination, settings: Operato
 
 
 def document(build: ImageBuild, plan: Plan) -> str:
-    """Give the document that the builder reads: what the user wrote, with the destination filled in."""
-    image = build.body["spec"]["image"]
+    """Give the document that the builder reads: one that builds on no other, with the destination filled in."""
+    image = plan.image
     return _compact({**_header(build), "spec": {"image": image, "destination": _destination(plan.destination)}})
 
 

@@ -14,6 +14,9 @@ from image_composer.errors import Problem, SpecError
 from image_composer.spec.destination import S3Destination
 from image_composer.spec.document import check_manifest
 from image_composer.spec.imagebuild import ImageBuildSpec, ObjectRetention
+from image_composer.spec.layers.compose import Surroundings
+from image_composer.spec.layers.fields import without_defaults
+from image_composer.spec.layers.variables import escaped
 from image_composer.spec.location import content_digest, folder_key, image_digest
 from image_composer.spec.pod import BuildSettings, ResourceAmounts, StageName, StageResources, parse_quantity
 from image_composer_operator.names import ANNOTATION_REQUESTED_AT, FINALIZER, job_name
@@ -47,6 +50,9 @@ class Plan:
 
     job: str
     """Name of that Job."""
+
+    image: Mapping[str, Any]
+    """The image's spec as the builder reads it: the user's, or what it has become with all that it builds on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,11 @@ def read_build(body: Body) -> ImageBuild:
 
 
 def make_plan(
-    build: ImageBuild, defaults: Defaults, lock_sha256: str | None, allowed_host_paths: Sequence[str] = ()
+    build: ImageBuild,
+    defaults: Defaults,
+    lock_sha256: str | None,
+    allowed_host_paths: Sequence[str] = (),
+    surroundings: Surroundings | None = None,
 ) -> Plan:
     """Work out what an ImageBuild asks for.
 
@@ -106,11 +116,15 @@ def make_plan(
         defaults: what counts where it says nothing.
         lock_sha256: digest of the lock that it refers to.
         allowed_host_paths: folders of nodes that users may write to.
+        surroundings: what it builds on; nothing when it builds on nothing.
 
     Raises:
         SpecError: with everything that is wrong with its spec.
     """
-    document = check_manifest({key: build.body[key] for key in ("apiVersion", "kind", "metadata", "spec")})
+    manifest = {key: build.body[key] for key in ("apiVersion", "kind", "metadata", "spec")}
+    if surroundings is not None:
+        manifest["spec"] = {**manifest["spec"], "image": said(image_of(build.body))}
+    document = check_manifest(manifest, surroundings)
     spec = ImageBuildSpec(image=document.spec, **_fields(document.request))
     destination = spec.destination or defaults.destination
     if destination is None:
@@ -140,7 +154,26 @@ def make_plan(
         folder=folder_key(destination.s3, build.namespace, build.name, version=spec.image.version, digest=content),
         run_digest=run,
         job=job_name(build.name, run),
+        image=manifest["spec"]["image"] if surroundings is None else escaped(document.tree),
     )
+
+
+def image_of(body: Body) -> Mapping[str, Any]:
+    """Give the image's spec of an ImageBuild, whatever the rest is like."""
+    spec = body.get("spec")
+    image = spec.get("image") if isinstance(spec, Mapping) else None
+    return image if isinstance(image, Mapping) else {}
+
+
+def said(image: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a user has said of an image: defaults that the API server filled in would count as his word."""
+    found: dict[str, Any] = without_defaults(dict(image))
+    return found
+
+
+def as_base(body: Body) -> dict[str, Any]:
+    """Give an ImageBuild as one that others build on."""
+    return {"apiVersion": body.get("apiVersion"), "kind": body.get("kind"), "spec": {"image": said(image_of(body))}}
 
 
 def _check_host_path(settings: BuildSettings, allowed: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from image_composer.errors import Problem, SpecError
 from image_composer.spec.destination import Destination, S3Destination
+from image_composer.spec.layers.compose import Surroundings
 from image_composer_operator.actions import (
     Action,
     CreateCleanup,
@@ -22,6 +24,7 @@ from image_composer_operator.actions import (
     View,
     standing_status,
 )
+from image_composer_operator.bases import Bases
 from image_composer_operator.cluster import ApiError, Cluster
 from image_composer_operator.conditions import Standing
 from image_composer_operator.decide import decide
@@ -66,11 +69,13 @@ class Reconciler:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _allowed: Recent[str, bool] = field(init=False)
     _warned: Recent[str, Mapping[str, Sequence[Warned]]] = field(init=False)
+    _bases: Bases = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what remembers answers about namespaces: many ImageBuilds of one ask at the same time."""
         self._allowed = Recent(self._ask_allowed, lambda allowed: NAMESPACE_SECONDS if allowed else 1.0)
         self._warned = Recent(self.cluster.warnings, lambda _: WARNINGS_SECONDS)
+        self._bases = Bases(self.cluster, self.index)
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at an ImageBuild once.
@@ -86,9 +91,19 @@ class Reconciler:
             return None
         build = read_build(body)
         lock_sha256, lock_missing = await self._lock(build)
-        if lock_missing and build.status.finished_at and build.status.observed_generation == build.generation:
-            return None  # what is finished needs its lock no more
-        plan = self._plan(build, lock_sha256)
+        surroundings, base_missing = await self._bases.surroundings(build)
+        if (
+            (lock_missing or base_missing)
+            and build.status.finished_at
+            and build.status.observed_generation == build.generation
+        ):
+            return None  # what is finished needs them no more
+        # What builds on others may be large; then it must not keep the others waiting.
+        plan = (
+            self._plan(build, lock_sha256, None)
+            if surroundings is None
+            else await asyncio.to_thread(self._plan, build, lock_sha256, surroundings)
+        )
         view = View(
             build=build,
             plan=plan,
@@ -98,6 +113,7 @@ class Reconciler:
             builder_image=self.settings.builder_image,
             namespace_allowed=await self._is_allowed(build),
             lock_missing=lock_missing,
+            base_missing=base_missing,
             can_clean=self._destination(build) is not None,
         )
         decision = decide(view)
@@ -106,9 +122,10 @@ class Reconciler:
             decision = decide(view)
         return await self._carry_out(view, decision)
 
-    def _plan(self, build: ImageBuild, lock_sha256: str | None) -> Plan | SpecError:
+    def _plan(self, build: ImageBuild, lock_sha256: str | None, surroundings: Surroundings | None) -> Plan | SpecError:
+        allowed = self.settings.allowed_host_paths
         try:
-            plan = make_plan(build, self.settings.defaults, lock_sha256, self.settings.allowed_host_paths)
+            plan = make_plan(build, self.settings.defaults, lock_sha256, allowed, surroundings)
         except SpecError as error:
             return error
         size = len(document(build, plan).encode())

@@ -14,9 +14,9 @@ from pydantic import Field, StringConstraints, ValidationError
 from image_composer.errors import SpecError
 from image_composer.spec.base import AbsolutePath, SpecModel, Url
 from image_composer.spec.destination import Destination, ObjectName
-from image_composer.spec.document import problems_of
 from image_composer.spec.parse import parse
 from image_composer.spec.pod import BuildSettings
+from image_composer.spec.problems import problems_of
 
 
 class Defaults(SpecModel):

@@ -77,6 +77,10 @@ class Reason(Meaning):
         "A Secret that the build needs, or a key in it, is not there; continues once it is.",
     )
     MISSING_LOCK = "MissingLock", "The ConfigMap of lockRef, or the key in it, is not there; continues once it is."
+    MISSING_BASE = (
+        "MissingBase",
+        "A ConfigMap (or the key in it) or an ImageBuild that the image extends is not there; continues once it is.",
+    )
     MISSING_CONFIG_MAP = (
         "MissingConfigMap",
         "A ConfigMap that a file or script comes from, or the key in it, is not there; continues once it is.",

@@ -19,7 +19,10 @@ from image_composer.pod.message import PublishedResult
 from image_composer.provider import Manifest, load_providers
 from image_composer.repository.lock import read_lock
 from image_composer.spec.base import format_size
+from image_composer.spec.document import read_document
 from image_composer.spec.image import PARTS
+from image_composer.spec.layers.written import as_yaml, rendered, shown_origins
+from image_composer.spec.parse import parse
 from image_composer.spec.reference import reference_markdown
 from image_composer.spec.schema import image_schema
 from image_composer.stages import run_stages
@@ -40,13 +43,14 @@ def build(
     lock: Path | None,
     key: Path | None,
     workspace: Path | None,
+    variables: Mapping[str, str],
 ) -> NoReturn:
     """Run all stages."""
 
     def body(given: Session) -> None:
         session = with_key(given, key)
         with opened_workspace(workspace, session.settings.cache_dir) as opened:
-            started = with_document(new_build(session, opened), document)
+            started = with_document(new_build(session, opened), document, variables)
             current = replace(
                 started, destination=output, default_destination=OUTPUT, given_lock=lock, stands_alone=True
             )
@@ -91,23 +95,44 @@ def summary(current: Build, published: PublishedResult, timings: Mapping[str, fl
     return "\n".join(lines)
 
 
-def validate(options: Options, document: Path, key: Path | None) -> NoReturn:
+def validate(options: Options, document: Path, key: Path | None, variables: Mapping[str, str]) -> NoReturn:
     """Run the first stage alone."""
 
     def body(session: Session) -> None:
         with opened_workspace(None, session.settings.cache_dir) as opened:
-            run_stages(with_document(new_build(with_key(session, key), opened), document), last="validate")
+            build = with_document(new_build(with_key(session, key), opened), document, variables)
+            run_stages(build, last="validate")
         click.echo(f"{document}: valid")
 
     run_session(options, body)
 
 
-def lock(options: Options, document: Path, output: Path) -> NoReturn:
+def render(
+    options: Options, document: Path, variables: Mapping[str, str], *, as_json: bool, with_origins: bool
+) -> NoReturn:
+    """Print a document with all that it builds on, as one."""
+
+    def body(session: Session) -> None:
+        with opened_workspace(None, session.settings.cache_dir) as opened:
+            current = with_document(new_build(session, opened), document, variables)
+        content, name = current.document or b"", current.document_name
+        found = read_document(content, name, current.surroundings)
+        whole = rendered(parse(content, name), found)
+        shown = shown_origins(found, name) if with_origins else {}
+        if as_json:
+            click.echo(pretty_json({"document": whole, "origins": shown} if with_origins else whole), nl=False)
+        else:
+            click.echo(as_yaml(whole, shown), nl=False)
+
+    run_session(options, body)
+
+
+def lock(options: Options, document: Path, output: Path, variables: Mapping[str, str]) -> NoReturn:
     """Run the stages up to the lock."""
 
     def body(session: Session) -> None:
         with opened_workspace(None, session.settings.cache_dir) as opened:
-            run_stages(with_document(new_build(session, opened), document), last="resolve")
+            run_stages(with_document(new_build(session, opened), document, variables), last="resolve")
             text = opened.lock.read_text()
             if str(output) == "-":
                 click.echo(text, nl=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,14 @@ WORKSPACE_OPTION = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder to work in, kept afterwards. [default: one in the cache, removed afterwards]",
 )
+VARIABLE_OPTION = click.option(
+    "--set",
+    "variables",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=lambda _, __, given: read_variables(given),
+    help="Value of a variable of the document, instead of its own; can be given several times.",
+)
 
 KEY_OPTION = click.option(
     "--secure-boot-key",
@@ -58,6 +67,19 @@ KEY_OPTION = click.option(
 POD_WORKSPACE_OPTION = click.option(
     "--workspace", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder that the pod works in."
 )
+
+
+def read_variables(given: Sequence[str]) -> dict[str, str]:
+    """Read `NAME=VALUE`; the document says which names there are."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE")
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice")
+        found[name] = value
+    return found
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -90,6 +112,7 @@ def cli(context: click.Context, *, verbose: bool, log_format: str) -> None:
 @LOCK_OPTION
 @KEY_OPTION
 @WORKSPACE_OPTION
+@VARIABLE_OPTION
 @click.pass_obj
 def build(
     options: Options,
@@ -99,18 +122,33 @@ def build(
     lock: Path | None,
     key: Path | None,
     workspace: Path | None,
+    variables: Mapping[str, str],
 ) -> None:
     """Compose an image and publish it with its SBOM, lock and checksums."""
-    commands.build(options, document, output=output, lock=lock, key=key, workspace=workspace)
+    commands.build(options, document, output=output, lock=lock, key=key, workspace=workspace, variables=variables)
 
 
 @cli.command()
 @DOCUMENT
 @KEY_OPTION
+@VARIABLE_OPTION
 @click.pass_obj
-def validate(options: Options, document: Path, key: Path | None) -> None:
+def validate(options: Options, document: Path, key: Path | None, variables: Mapping[str, str]) -> None:
     """Check a document and list every problem; needs no network."""
-    commands.validate(options, document, key)
+    commands.validate(options, document, key, variables)
+
+
+@cli.command()
+@FILE_OPTION
+@VARIABLE_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--origins", "with_origins", is_flag=True, help="Say where each value was written.")
+@click.pass_obj
+def render(
+    options: Options, document: Path, variables: Mapping[str, str], *, as_json: bool, with_origins: bool
+) -> None:
+    """Print a document and all that it builds on as one, with variables filled in and without secrets."""
+    commands.render(options, document, variables, as_json=as_json, with_origins=with_origins)
 
 
 @cli.command()
@@ -122,10 +160,11 @@ def validate(options: Options, document: Path, key: Path | None) -> None:
     default=Path("-"),
     help="File to write the lock to. [default: standard output]",
 )
+@VARIABLE_OPTION
 @click.pass_obj
-def lock(options: Options, document: Path, output: Path) -> None:
+def lock(options: Options, document: Path, output: Path, variables: Mapping[str, str]) -> None:
     """Resolve a document to a lock file without building anything."""
-    commands.lock(options, document, output)
+    commands.lock(options, document, output, variables)
 
 
 @cli.command()

@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -165,10 +165,16 @@ def new_build(session: Session, workspace: Workspace) -> Build:
     )
 
 
-def with_document(build: Build, path: Path) -> Build:
+def with_document(build: Build, path: Path, variables: Mapping[str, str] | None = None) -> Build:
     """Give the build of a document; `-` is standard input."""
-    name = "standard input" if str(path) == STANDARD_INPUT else path.name
-    return replace(build, document=read_input(path), document_name=name)
+    is_input = str(path) == STANDARD_INPUT
+    return replace(
+        build,
+        document=read_input(path),
+        document_name="standard input" if is_input else path.name,
+        document_folder=Path.cwd() if is_input else path.absolute().parent,
+        variables=variables or {},
+    )
 
 
 def read_input(path: Path) -> bytes:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from image_composer.errors import Problem, SpecError
 from image_composer.spec.destination import Destination, ObjectName, S3Destination
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.imagebuild import BuildRequest
+from image_composer.spec.layers.compose import Composed, Surroundings, compose
+from image_composer.spec.layers.node import Origin
 from image_composer.spec.parse import parse, shown
+from image_composer.spec.problems import join_path, problems_of
 from image_composer.spec.rules import destination_problems, key_problems, request_problems, spec_problems
 
 API_GROUP = "imagecomposer.dev"
@@ -51,6 +53,16 @@ class Document:
     request: BuildRequest = field(default_factory=BuildRequest)
     """What stands beside the image."""
 
+    tree: Mapping[str, Any] = field(default_factory=dict)
+    """The image's spec as it was written: of all documents that this one is made of, with variables filled in."""
+
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """Where each of its values was written, by its path."""
+
+    def located(self, problem: Problem) -> Problem:
+        """Give a problem of the spec with the place where the user can solve it."""
+        return located(problem, self.origins)
+
     def path(self, field: str) -> str:
         """Give the path of a field of the spec in the user's file."""
         return f"{self.prefix}.{field}" if self.prefix else field
@@ -65,27 +77,28 @@ class Placement:
     name: str
 
 
-def read_document(content: bytes, name: str) -> Document:
+def read_document(content: bytes, name: str, surroundings: Surroundings | None = None) -> Document:
     """Read and check a document.
 
     Args:
         content: of the file, UTF-8.
         name: of the file, for messages.
+        surroundings: what it may build on.
 
     Raises:
         SpecError: everything that is wrong with it, each with its path.
     """
     tree = parse(content, name)
     if _is_manifest(tree):
-        return check_manifest(tree)
-    problems = _image_problems(tree, "")
-    if problems:
+        return check_manifest(tree, surroundings)
+    composed, problems = _image(tree, "", surroundings)
+    if composed is None or problems:
         raise SpecError(problems, hint=HINT)
-    spec = ImageSpec.model_validate(tree)
-    return Document(spec, "", spec.name)
+    spec = ImageSpec.model_validate(composed.tree)
+    return Document(spec, "", spec.name, tree=composed.tree, origins=composed.origins)
 
 
-def check_manifest(tree: Mapping[str, Any]) -> Document:
+def check_manifest(tree: Mapping[str, Any], surroundings: Surroundings | None = None) -> Document:
     """Check an ImageBuild that has been parsed; what a cluster adds to one is passed over.
 
     Raises:
@@ -97,10 +110,11 @@ def check_manifest(tree: Mapping[str, Any]) -> Document:
         image = spec.get("image")
         request = {key: value for key, value in spec.items() if key != "image"}
         problems += _problems(BuildRequest, request, "spec", request_problems)
-        problems += _image_problems(image, PREFIX) if isinstance(image, dict) else [_not_a_mapping(PREFIX, image)]
-        if not problems:
-            document = _document(tree["metadata"], image, request)
-            problems = key_problems(document.spec, document.request)
+        composed, found = _image(image, PREFIX, surroundings)
+        problems += found
+        if composed is not None and not problems:
+            document = _document(tree["metadata"], composed, request)
+            problems = [document.located(problem) for problem in key_problems(document.spec, document.request)]
             if not problems:
                 return document
     else:
@@ -108,14 +122,44 @@ def check_manifest(tree: Mapping[str, Any]) -> Document:
     raise SpecError(problems, hint=HINT)
 
 
-def _document(metadata: Mapping[str, Any], image: object, request: object) -> Document:
+def _document(metadata: Mapping[str, Any], composed: Composed, request: object) -> Document:
     return Document(
-        spec=ImageSpec.model_validate(image),
+        spec=ImageSpec.model_validate(composed.tree),
         prefix=PREFIX,
         name=metadata["name"],
         namespace=metadata.get("namespace") or DEFAULT_NAMESPACE,
         request=BuildRequest.model_validate(request),
+        tree=composed.tree,
+        origins=composed.origins,
     )
+
+
+def _image(image: object, prefix: str, surroundings: Surroundings | None) -> tuple[Composed | None, list[Problem]]:
+    """Give an image's spec with all that it builds on, and what is wrong with that."""
+    if not isinstance(image, dict):
+        return None, [_not_a_mapping(prefix, image)]
+    try:
+        composed = compose(image, prefix, surroundings or Surroundings())
+    except SpecError as error:
+        return None, [*error.problems]
+    return composed, [located(problem, composed.origins) for problem in _image_problems(composed.tree, prefix)]
+
+
+def located(problem: Problem, origins: Mapping[str, Origin]) -> Problem:
+    """Give a problem with the place where its value, or what should hold it, was written."""
+    path, rest = problem.path, ""
+    while path not in origins:
+        parent = LAST_PART.sub("", path)
+        if parent == path:
+            return problem
+        path, rest = parent, path[len(parent) :] + rest
+    origin = origins[path]
+    place = Origin(origin.source, (origin.path + rest).lstrip("."), origin.variables)
+    return Problem(str(place), problem.message, problem.code)
+
+
+LAST_PART = re.compile(r"([.]?[^.\[\]]+|\[('[^']*'|[^\]]*)\])$")
+"""The end of a path: a field, or what stands in brackets."""
 
 
 def read_placement(content: bytes, name: str) -> Placement | None:
@@ -143,26 +187,6 @@ def read_placement(content: bytes, name: str) -> Placement | None:
 
 def _is_manifest(tree: Mapping[str, Any]) -> bool:
     return not tree.keys().isdisjoint(MANIFEST_FIELDS)
-
-
-def problems_of(error: ValidationError, prefix: str) -> list[Problem]:
-    """Give pydantic's findings as problems with paths as users write them."""
-    return [Problem(join_path(prefix, detail["loc"]), _sentence(detail), _code(detail)) for detail in error.errors()]
-
-
-def join_path(prefix: str, parts: tuple[int | str, ...]) -> str:
-    """Give a path such as `spec.image.packages[3]`; names that no field can have are quoted."""
-    path = prefix
-    for part in parts:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part != "[key]":
-            path += (f".{part}" if path else part) if FIELD_NAME.fullmatch(part) else f"[{shown(part)}]"
-    return path
-
-
-FIELD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-"""Names that stand in a path as they are: those of fields and of archives."""
 
 
 def _header_problems(tree: Mapping[str, Any]) -> Iterator[Problem]:
@@ -237,42 +261,3 @@ def _problems(
         return found + rules(model.model_validate({**(placeholders or {}), **rest}), prefix, wrong)
     except ValidationError:
         return found
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    """Give the sentence that a user reads for one of pydantic's findings."""
-    kind, context, given = detail["type"], detail.get("ctx", {}), _without_password(detail["input"])
-    sentences = {
-        "extra_forbidden": "unknown field",
-        "missing": "is missing",
-        "value_error": str(context.get("error")),
-        "enum": f"must be {context.get('expected')}, not {shown(given)}",
-        "literal_error": f"must be {context.get('expected')}, not {shown(given)}",
-        "string_pattern_mismatch": f"{shown(given)} does not match {context.get('pattern')}",
-        "string_type": _must_be_text(given),
-        "model_type": f"must be a mapping, not {shown(given)}",
-        "dict_type": f"must be a mapping, not {shown(given)}",
-        "list_type": f"must be a list, not {shown(given)}",
-    }
-    return sentences.get(kind, detail["msg"][0].lower() + detail["msg"][1:])
-
-
-def _without_password(given: object) -> object:
-    """Give a value as a message may repeat it: a URL may hold a user's name and password."""
-    return re.sub(r"//[^/@\s]*@", "//***@", given) if isinstance(given, str) else given
-
-
-def _must_be_text(given: object) -> str:
-    """Say what to do about a value that YAML takes for something else, such as the release 12.
-
-    Only whole numbers look here as they were written: 1.10 is 1.1 by now, and `no` is false.
-    """
-    if isinstance(given, int) and not isinstance(given, bool):
-        return f'must be text; quote it: "{shown(given)}"'
-    return "must be text" if given is None or isinstance(given, (list, dict)) else "must be text; put it in quotes"
-
-
-def _code(detail: ErrorDetails) -> str:
-    return {"extra_forbidden": "SPEC_UNKNOWN_FIELD", "missing": "SPEC_MISSING_FIELD"}.get(
-        detail["type"], "SPEC_INVALID"
-    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
-from image_composer.spec.base import AbsolutePath, Digest, SpecModel, UserName
+from image_composer.spec.base import AbsolutePath, Digest, Flag, SpecModel, UserName
 from image_composer.spec.destination import DataKey, ObjectName
 from image_composer.spec.text import Base64, FileMode, FolderMode, Text
 
@@ -32,6 +32,9 @@ class File(SpecModel):
 
     content: Text | None = None
     """Its content, as it stands."""
+
+    template: Flag = Field(default=False, exclude=True)
+    """Whether variables are filled in in `content`; everything is taken as it stands otherwise."""
 
     content_base64: Base64 | None = None
     """Its content as base64, for what is not text."""

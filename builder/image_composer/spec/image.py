@@ -23,9 +23,10 @@ from image_composer.spec.base import (
     Url,
 )
 from image_composer.spec.certificate import check_signing_certificate
+from image_composer.spec.composition import Extends, RemovedPath, Variable, VariableText
 from image_composer.spec.files import File, Folder
 from image_composer.spec.network import NetworkSettings
-from image_composer.spec.scripts import Script
+from image_composer.spec.scripts import Script, VariableName
 from image_composer.spec.software import Artifact, CloudInit, Minimize, PackageManager
 from image_composer.spec.system import KernelModules, Locale, Messages, Rules, Selinux, Systemd, Trust
 from image_composer.spec.text import Line, SysctlName
@@ -421,3 +422,20 @@ class ImageSpec(SpecModel):
     source_date_epoch: Number | None = Field(default=None, ge=315532800, le=4102444800)
     """Seconds since 1970 that all times in the image are set to, from 1980 (where FAT begins) to 2100; when
     absent, the time that the newest of the packages was built for."""
+
+    # What makes one document of several is gone once it has been read, and so no part of a spec's digest: spec/layers.
+
+    extends: list[Extends] = Field(default_factory=list, max_length=16, exclude=True)
+    """Documents that this one builds on, see docs/extends.md: what a later one says counts, and this one's word last.
+    `name`, `version` and `target` must stand in this document all the same."""
+
+    remove: list[RemovedPath] = Field(default_factory=list, max_length=256, exclude=True)
+    """What of the documents in `extends` is left out, by its path."""
+
+    variables: list[Variable] = Field(default_factory=list, max_length=128, exclude=True)
+    """Variables that texts of the document may name as `${NAME}`; `$${` stands for `${` itself."""
+
+    values: Annotated[dict[VariableName, VariableText], Field(max_length=128)] = Field(
+        default_factory=dict, exclude=True
+    )
+    """Values of variables, as text."""

@@ -34,6 +34,9 @@ class DropIn(SpecModel):
     content: Text
     """What it says, as in systemd.unit(5)."""
 
+    template: Flag = Field(default=False, exclude=True)
+    """Whether variables are filled in in `content`; everything is taken as it stands otherwise."""
+
 
 class Unit(SpecModel):
     """A systemd unit of the document."""
@@ -43,6 +46,9 @@ class Unit(SpecModel):
 
     content: Text
     """What it says, as in systemd.unit(5)."""
+
+    template: Flag = Field(default=False, exclude=True)
+    """Whether variables are filled in in `content`; everything is taken as it stands otherwise."""
 
     enable: Flag = False
     """Whether it is started as its [Install] section says."""

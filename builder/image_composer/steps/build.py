@@ -17,6 +17,8 @@ from image_composer.repository.lock import Lock
 from image_composer.run import Runner
 from image_composer.settings import Settings
 from image_composer.spec.image import Mutability, Partition, PartitionType
+from image_composer.spec.layers.compose import Address, Surroundings
+from image_composer.steps.bases import Bases
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader
 from image_composer.workspace import NormalisedSpec, PublishPlace, Workspace
@@ -43,6 +45,12 @@ class Build:
 
     document: bytes | None = None
     document_name: str = ""
+    document_folder: Path | None = None
+    """Folder of the document, where what it builds on is looked for."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Values of the document's variables that count before its own."""
+
     given_lock: Path | None = None
     """A lock to build exactly, instead of resolving."""
 
@@ -55,6 +63,14 @@ class Build:
 
     default_destination: Path | None = None
     """Folder to publish to when the document names no place."""
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What the document may need beside itself."""
+        if self.document_folder is None:
+            return Surroundings(values=self.variables)
+        bases = Bases(self.document_folder, self.settings.inputs)
+        return Surroundings(bases.load, Address("file", self.document_name), self.variables)
 
     @cached_property
     def spec(self) -> NormalisedSpec:

@@ -58,7 +58,20 @@ def check_document(build: Build, content: bytes) -> tuple[Document, NormalisedSp
     Raises:
         SpecError: with every problem.
     """
-    document = read_document(content, build.document_name)
+    document = read_document(content, build.document_name, build.surroundings)
+    try:
+        check_feasible(build, document)
+    except SpecError as error:
+        raise SpecError([document.located(problem) for problem in error.problems], hint=error.hint) from error
+    return document, NormalisedSpec(path=document.prefix, image=document.spec)
+
+
+def check_feasible(build: Build, document: Document) -> None:
+    """See whether a document that is right in itself can be carried out.
+
+    Raises:
+        SpecError: with what can't.
+    """
     provider, manifest, _ = find_manifest(build.providers, document.spec, document.path("target"))
     problems = target_problems(document.spec, manifest, document.prefix)
     problems += [
@@ -71,7 +84,6 @@ def check_document(build: Build, content: bytes) -> tuple[Document, NormalisedSp
     named_lock(build, document)
     check_inputs(build, document)
     secure_boot(build, document)
-    return document, NormalisedSpec(path=document.prefix, image=document.spec)
 
 
 def unreadable_keys(document: Document) -> list[Problem]:

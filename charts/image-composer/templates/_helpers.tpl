@@ -88,7 +88,7 @@ never sees any. Nothing that isn't used: tests/unit/chart holds the list against
 - apiGroups: [""]
   resources: [events]
   verbs: [list, create]
-# Lock files (spec.lockRef).
+# Lock files (spec.lockRef), and documents that images extend.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]

@@ -11,6 +11,7 @@ import yaml
 from image_composer.spec import reference
 from image_composer.spec.document import read_document
 from image_composer.spec.image import ImageSpec
+from image_composer.spec.layers.compose import Surroundings
 from image_composer.spec.schema import image_schema
 
 EXAMPLE = (files("image_composer.spec") / "example.yaml").read_bytes()
@@ -38,9 +39,14 @@ def test_links_of_the_page_lead_somewhere() -> None:
 
 
 def test_the_example_is_right_and_uses_every_field() -> None:
-    spec = read_document(EXAMPLE, "example.yaml").spec
+    bases = Surroundings(load=lambda _: {"packages": ["nano"]})
+    document = read_document(EXAMPLE, "example.yaml", bases)
+    spec = document.spec
     written = yaml.safe_load(EXAMPLE)["spec"]["image"]
-    assert used(written) == used(spec.model_dump(mode="json"))
+    assert used(document.tree) == used(spec.model_dump(mode="json"))
+    assert used(written) - used(document.tree) >= {"extends", "remove", "variables", "values", "template"}
+    assert "nano" not in spec.packages
+    assert spec.files[0].content == "listen = 0.0.0.0:443\n"
     assert spec != ImageSpec.model_validate({key: written[key] for key in ("name", "version", "target")})
 
 
