@@ -44,7 +44,7 @@ def test_the_example_is_right_and_uses_every_field() -> None:
     spec = document.spec
     written = yaml.safe_load(EXAMPLE)["spec"]["image"]
     assert used(document.tree) == used(spec.model_dump(mode="json"))
-    assert used(written) - used(document.tree) >= {"extends", "remove", "variables", "values", "template"}
+    assert used(written) - used(document.tree) >= {"extends", "variables", "values", "template"}
     assert "nano" not in spec.packages
     assert spec.files[0].content == "listen = 0.0.0.0:443\n"
     assert spec != ImageSpec.model_validate({key: written[key] for key in ("name", "version", "target")})

@@ -61,7 +61,7 @@ def test_later_documents_win_and_the_document_itself_last() -> None:
 
 
 def test_what_is_built_on_builds_on_others_beside_it() -> None:
-    files = {
+    files: dict[str, Tree] = {
         "bases/edge.yaml": {"extends": on("common.yaml", "more/x.yaml"), "packages": ["edge"]},
         "bases/common.yaml": {"packages": ["common"]},
         "bases/more/x.yaml": manifest({"packages": ["x"]}),

@@ -65,6 +65,7 @@ def test_scripts_and_contents_are_left_alone_unless_they_ask() -> None:
     assert spec.files[1].content == "${x} berlin"
     assert spec.systemd.units[0].content == spec.udev_rules[0].content == "${SITE}"
     assert spec.systemd.drop_ins[0].content == "berlin"
+    assert spec.cloud_init is not None
     assert spec.cloud_init.user_data == "#!/bin/sh\necho ${SITE}"
 
 
