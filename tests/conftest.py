@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from support.boots import BOOTS
 from support.spreading import GroupScheduling
@@ -14,6 +15,9 @@ CLUSTER = Path(__file__).with_name("cluster")
 
 CLUSTER_SECONDS = 2400
 """The first of the cluster's tests may have to wait until its programs are built: a quarter of an hour, once."""
+
+settings.register_profile("shared", deadline=None)  # how long an example takes depends on who else uses the machine
+settings.load_profile("shared")
 
 
 @pytest.hookimpl(tryfirst=True)

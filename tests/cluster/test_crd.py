@@ -15,6 +15,7 @@ import yaml
 
 from image_composer.errors import ToolError
 from image_composer_operator.crd import UNSEEN, crd, schema
+from image_composer_operator.model import said
 from support.cluster import ControlPlane, eventually
 from support.cluster.api import Kubectl, wait_until_established
 from support.specs import ED25519_KEY, MINIMAL, PARTITIONS, SHA512_HASH, bare, problems, read
@@ -397,6 +398,11 @@ REFUSALS: dict[str, Refusal] = {
         "mirrors.Debian: 'Debian' does not match ^[a-z0-9-]{1,64}$",
         mirrors={"Debian": "https://example.org"},
     ),
+    "no-variable": image(
+        'values: Invalid value: "object": keys must match ^[A-Za-z_][A-Za-z0-9_]{0,63}$',
+        "values['a b']: 'a b' does not match ^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+        values={"a b": "x"},
+    ),
     # What fields are by themselves: one of each kind.
     "no-name": image(
         "name: Invalid value: \"Edge\": spec.image.name in body should match '^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$'",
@@ -678,6 +684,22 @@ def test_all_that_is_wrong_is_said_at_once(api: Api) -> None:
     assert len(re.findall(r"^\* ", said, re.MULTILINE)) == 3
 
 
+def test_defaults_that_are_filled_in_are_not_taken_for_what_the_user_said(api: Api) -> None:
+    given = bare(
+        extends=[{"configMapRef": {"name": "site", "key": "image.yaml"}}],
+        remove=["packages[nano]"],
+        variables=[{"name": "SITE", "default": "x"}],
+        values={"SITE": "berlin"},
+        users=[{"name": "a", "shell": "/bin/sh"}],
+        disk={"partitions": [ESP, {**ROOT, "mountOptions": "noatime"}]},
+        outputs=[{"format": "vhd"}],
+    )
+    api("apply", "-f", "-", given=manifest("edge", {"image": given}))
+    kept = api.get("edge")["spec"]["image"]
+    assert kept != given
+    assert said(kept) == given
+
+
 def test_defaults_are_filled_in(api: Api) -> None:
     given = {
         "image": bare(
@@ -705,7 +727,9 @@ def test_defaults_are_filled_in(api: Api) -> None:
             },
             "mutability": "mutable",
             "immutable": {"etc": "persistent"},
+            "packageManager": {"sources": "distribution", "remove": False},
             "outputs": [{"format": "raw", "compression": "none"}],
+            "verify": {"boot": False, "bootTimeout": "10m"},
         },
         "destination": {"s3": {"bucket": "images", "region": "us-east-1"}},
         "build": {"tolerations": [{"key": "a", "operator": "Equal"}], "force": False},

@@ -35,7 +35,7 @@ WHY = {
     "jobs.batch": "one a build, one for removing what was published",
     "pods": "how far a build is",
     "events": "why a pod does not start; what happens to an ImageBuild",
-    "configmaps": "lock files (`lockRef`)",
+    "configmaps": "lock files (`lockRef`), documents that images [extend](extends.md)",
     "namespaces": "the label `imagecomposer.dev/builds`, when it is required",
 }
 

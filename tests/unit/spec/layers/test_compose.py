@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from image_composer.errors import SpecError
@@ -260,7 +260,6 @@ NODES = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(NODES, st.lists(st.sampled_from("abcd"), max_size=3))
 def test_whatever_documents_say_about_each_other_they_become_one_or_are_refused(
     files: Mapping[str, Tree], names: list[str]

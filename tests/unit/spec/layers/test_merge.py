@@ -6,7 +6,7 @@ from functools import reduce
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from image_composer.errors import Problem
@@ -232,27 +232,23 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(DOCUMENTS, DOCUMENTS, DOCUMENTS)
 def test_it_does_not_matter_which_two_are_merged_first(a: Tree, b: Tree, c: Tree) -> None:
     assert merged(merged(a, b), c) == merged(a, merged(b, c))
 
 
-@settings(deadline=None)
 @given(DOCUMENTS)
 def test_a_document_merged_with_itself_or_with_nothing_stays(tree: Tree) -> None:
     assert merged(tree, tree) == tree
     assert merged({}, tree) == tree == merged(tree, {})
 
 
-@settings(deadline=None)
 @given(DOCUMENTS, DOCUMENTS)
 def test_nothing_of_the_later_document_is_lost(earlier: Tree, later: Tree) -> None:
     together = merged(earlier, later)
     assert merged(together, later) == together
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["users", "files", "packages", "disk"]), ANYTHING),
     ANYTHING.map(lambda x: {"users": x}),

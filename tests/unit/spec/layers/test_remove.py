@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from image_composer.spec.layers.node import Budget, annotated, plain
@@ -69,7 +69,6 @@ def test_what_names_nothing_is_noticed(path: str) -> None:
     assert removed(path) is None
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="abcpackgesurln.[]/=x", max_size=30).filter(lambda path: bool(steps(path))))
 def test_no_path_breaks_it(path: str) -> None:
     found = removed(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from image_composer.errors import SpecError
@@ -162,14 +162,12 @@ def test_a_small_document_can_not_become_a_huge_one() -> None:
 TEXTS = st.text(alphabet="${}AB_ x\n", max_size=20)
 
 
-@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_what_is_escaped_is_taken_literally(text: str, content: str) -> None:
     tree = bare(messages={"motd": text}, files=[{"path": "/a", "content": content}])
     assert compose(escaped(tree), "", Surroundings()).tree == tree
 
 
-@settings(deadline=None)
 @given(TEXTS, st.dictionaries(st.sampled_from(["A", "B", "_"]), TEXTS))
 def test_every_text_is_filled_in_or_refused(text: str, values: dict[str, str]) -> None:
     tree = bare(messages={"motd": text}, variables=[{"name": name, "default": value} for name, value in values.items()])

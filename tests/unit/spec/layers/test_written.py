@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from image_composer.spec.document import check_manifest, read_document
@@ -79,14 +79,12 @@ TREES = st.recursive(
 COMMENTS = st.dictionaries(st.sampled_from(["a", "a[0]", "a.b", "b"]), st.just("from: here # there"))
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["a", "b", "true", "12"]), TREES), COMMENTS)
 def test_yaml_that_is_written_is_read_back(tree: dict[str, Any], comments: dict[str, str]) -> None:
     text = as_yaml(tree, comments)
     assert parse(text.encode() or b"{}", "x.yaml") == tree or not tree
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab \n\t#:-|>'\"\\$\x85\u2028", max_size=40))
 def test_every_text_is_read_back(text: str) -> None:
     assert parse(as_yaml({"a": {"content": [text]}}, {"a.content[0]": "x"}).encode(), "x.yaml") == {
