@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,12 @@ def os_release(text: str) -> dict[str, str]:
     return fields
 
 
+def root_hash(command_line: str) -> str | None:
+    """Give the root hash that a kernel is started with; None when its root can change."""
+    found = re.search(r"(?:^|\s)roothash=([0-9a-fA-F]+)(?=\s|$)", command_line)
+    return found[1].lower() if found else None
+
+
 def report_of(path: Path, given: OpenedImage) -> ImageReport:
     """Say what an opened image holds, as `inspect_image` does."""
     image = given.disk
@@ -80,6 +87,7 @@ def report_of(path: Path, given: OpenedImage) -> ImageReport:
         os_release=os_release(_text(root, "/etc/os-release")),
         hostname=_text(root, "/etc/hostname").strip() or None,
         kernel_version=next((uki.kernel_version for uki in ukis), None) or next(reversed(modules), None),
+        root_hash=next((found for uki in ukis if (found := root_hash(uki.command_line or ""))), None),
         ukis=ukis,
         programs=programs,
         boot_files=boot_files,

@@ -94,6 +94,9 @@ class ImageReport(SpecModel):
     kernel_version: str | None
     """Of the first unified kernel image; without one, the last folder of modules by name."""
 
+    root_hash: str | None = None
+    """By which dm-verity checks an immutable root, as the first command line with one says; None when it can change."""
+
     ukis: list[UkiFound]
     programs: list[ProgramFound]
     """EFI programs on the EFI system partition, and who has signed them."""

@@ -37,6 +37,7 @@ def _lines(report: ImageReport) -> Iterator[str]:
     yield f"System:       {report.os_release.get('PRETTY_NAME', 'no root file system that can be read')}"
     yield f"Host name:    {report.hostname or '-'}"
     yield f"Kernel:       {report.kernel_version or '-'}"
+    yield f"Root:         {_root(report)}"
     for uki in report.ukis:
         yield f"Boot image:   {uki.path}"
         yield f"Command line: {uki.command_line or '-'}"
@@ -50,6 +51,16 @@ def _lines(report: ImageReport) -> Iterator[str]:
         ("name", "version", "architecture"),
         [(package.name, package.version, package.architecture) for package in report.packages],
     )
+
+
+def _root(report: ImageReport) -> str:
+    """Say whether the root can change, and whether the partitions are those that the root hash names."""
+    if report.root_hash is None:
+        return "can be written to"
+    ids = {(partition.uuid or "").replace("-", "") for partition in report.partitions}
+    halves = {report.root_hash[:32], report.root_hash[32:]}
+    named = "" if halves <= ids else "; NO partitions have it in their ids"
+    return f"immutable, checked by dm-verity, root hash {report.root_hash}{named}"
 
 
 def _signed(signature: SignatureFound) -> str:
