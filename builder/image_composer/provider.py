@@ -75,6 +75,10 @@ class ArchitectureFacts(SpecModel):
     command_line: list[KernelArgument] = Field(default_factory=list)
     """The provider's own kernel arguments."""
 
+    installer_kernels: list[str] = Field(default_factory=list)
+    """Kernel packages (shell patterns) that can start an installer: they read iso9660 and know CD drives and USB
+    sticks. `iso` outputs with any other kernel are refused."""
+
 
 class InitramfsFacts(SpecModel):
     """How the initramfs is generated."""
@@ -212,8 +216,8 @@ class Manifest(SpecModel):
     default_profile: str | None = None
     """Profile of a spec that names none."""
 
-    feature_packages: dict[Literal["sudo", "immutable", "update", "update-signature"], list[PackageName]] = Field(
-        default_factory=dict
+    feature_packages: dict[Literal["sudo", "immutable", "update", "update-signature", "iso"], list[PackageName]] = (
+        Field(default_factory=dict)
     )
     """Packages that a field of the spec brings. `update` brings systemd-sysupdate; a release without it has none."""
 

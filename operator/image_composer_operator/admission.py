@@ -112,6 +112,13 @@ SPEC: Mapping[str, Refinement] = {
                 field_path=".immutable",
             ),
             Rule(
+                rule="self.outputs.exists(one, one.format == 'iso') || !has(self.installer)"
+                " || (self.installer.target.rule == 'ask' && !has(self.installer.target.value)"
+                " && !self.installer.overwrite && self.installer.whenDone == 'poweroff')",
+                message="is without use: no output has the format 'iso'",
+                field_path=".installer",
+            ),
+            Rule(
                 rule="self.mutability == 'immutable' || !has(self.disk) || !has(self.disk.partitions)"
                 " || !self.disk.partitions.exists(one, one.filesystem in ['squashfs', 'erofs'])",
                 message="a partition is read-only: for the root of an immutable image, and nothing else",
@@ -305,7 +312,7 @@ SPEC: Mapping[str, Refinement] = {
         rules=[
             Rule(
                 rule=f"!(self.format in {sorted(map(str, COMPRESSED_INSIDE))}) || self.compression == 'none'",
-                message=f"must be 'none': {' and '.join(sorted(COMPRESSED_INSIDE))} are compressed inside already",
+                message=f"must be 'none': {', '.join(sorted(COMPRESSED_INSIDE))} are compressed inside already",
                 field_path=".compression",
             )
         ]
@@ -319,6 +326,28 @@ SPEC: Mapping[str, Refinement] = {
             Rule(
                 rule=f"self.matches({CERTIFICATE}) || self.contains('PRIVATE KEY')",
                 message="must be one certificate in PEM, between BEGIN CERTIFICATE and END CERTIFICATE",
+            ),
+        ]
+    ),
+    "Installer": Refinement(
+        rules=[
+            Rule(
+                rule="self.target.rule != 'ask' || !self.overwrite",
+                message="is without use: who is asked for the disk is asked about what is on it too",
+                field_path=".overwrite",
+            )
+        ]
+    ),
+    "InstallTarget": Refinement(
+        rules=[
+            Rule(
+                rule="has(self.value) == (self.rule in ['serial', 'path'])",
+                message="a value belongs to the rules 'serial' and 'path', and only to these",
+            ),
+            Rule(
+                rule="self.rule != 'path' || !has(self.value) || self.value.startsWith('/dev/')",
+                message="must be a path below /dev",
+                field_path=".value",
             ),
         ]
     ),

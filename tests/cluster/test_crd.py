@@ -266,10 +266,34 @@ REFUSALS: dict[str, Refusal] = {
         outputs=[{"format": "raw"}, {"format": "raw", "compression": "none"}],
     ),
     "packed-twice": image(
-        "outputs[0].compression: Invalid value: \"object\": must be 'none': qcow2 and vmdk are compressed inside "
+        "outputs[0].compression: Invalid value: \"object\": must be 'none': iso, qcow2, vmdk are compressed inside "
         "already",
         "outputs[0].compression: must be 'none': qcow2 is compressed inside already",
         outputs=[{"format": "qcow2", "compression": "zstd"}],
+    ),
+    "installer-without-iso": image(
+        "installer: Invalid value: \"object\": is without use: no output has the format 'iso'",
+        "installer: is without use: no output has the format 'iso'",
+        installer={"whenDone": "reboot"},
+    ),
+    "overwriting-by-asking": image(
+        'installer.overwrite: Invalid value: "object": is without use: who is asked for the disk is asked about what '
+        "is on it too",
+        outputs=[{"format": "iso"}],
+        installer={"overwrite": True},
+    ),
+    "disk-without-serial": image(
+        "installer.target: Invalid value: \"object\": a value belongs to the rules 'serial' and 'path', and only "
+        "to these",
+        "installer.target.value: is missing: the rule is 'serial'",
+        outputs=[{"format": "iso"}],
+        installer={"target": {"rule": "serial"}},
+    ),
+    "disk-outside-dev": image(
+        'installer.target.value: Invalid value: "object": must be a path below /dev',
+        "installer.target.value: must be a path below /dev",
+        outputs=[{"format": "iso"}],
+        installer={"target": {"rule": "path", "value": "/sys/block/vda"}},
     ),
     "no-esp": disk(
         'partitions: Invalid value: "array": must hold an EFI system partition (type esp) exactly once',
@@ -402,11 +426,11 @@ REFUSALS: dict[str, Refusal] = {
         uid=1,
     ),
     "no-format": image(
-        'outputs[0].format: Unsupported value: "iso": supported values: '
-        '"raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk", "uki", "root", "root-verity"',
-        "outputs[0].format: must be 'raw', 'qcow2', 'vhd', 'vhd-dynamic', 'vhdx', 'vmdk', 'uki', 'root' or "
-        "'root-verity', not 'iso'",
-        outputs=[{"format": "iso"}],
+        'outputs[0].format: Unsupported value: "ova": supported values: '
+        '"raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk", "iso", "uki", "root", "root-verity"',
+        "outputs[0].format: must be 'raw', 'qcow2', 'vhd', 'vhd-dynamic', 'vhdx', 'vmdk', 'iso', 'uki', 'root' or "
+        "'root-verity', not 'ova'",
+        outputs=[{"format": "ova"}],
     ),
     "no-outputs": image(
         "outputs: Invalid value: 0: spec.image.outputs in body should have at least 1 items",

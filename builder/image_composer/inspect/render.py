@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from image_composer.inspect.model import ImageReport, SignatureFound
 from image_composer.spec.base import format_size
+from image_composer.spec.image import OutputFormat
 
 
 def render_text(report: ImageReport) -> str:
@@ -16,7 +17,8 @@ def render_text(report: ImageReport) -> str:
 def _lines(report: ImageReport) -> Iterator[str]:
     packed = "" if report.compression == "none" else f" in {report.compression}"
     size = format_size(report.size)
-    yield f"{report.file}: {report.format}{packed}, {size}, partition table {report.partition_table}, {report.disk_id}"
+    kind = "iso, an installer of this disk" if report.format == OutputFormat.ISO else report.format
+    yield f"{report.file}: {kind}{packed}, {size}, partition table {report.partition_table}, {report.disk_id}"
     yield ""
     yield from _table(
         ("#", "label", "role", "file system", "start", "size", "uuid"),

@@ -23,6 +23,9 @@ from image_composer.root.initramfs import NAME as INITRD
 from image_composer.root.initramfs import make_initramfs
 from image_composer.root.install_deb import DebInstaller
 from image_composer.root.install_rpm import RpmInstaller
+from image_composer.root.installer import DRIVERS as INSTALLER_DRIVERS
+from image_composer.root.installer import NAME as INSTALLER
+from image_composer.root.installer import make_installer
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
@@ -83,7 +86,10 @@ class Assembler:
         kernel_version = self._kernel_version()
         self.reporter.info(f"making the initramfs of kernel {kernel_version}")
         wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
-        make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted)
+        drivers = INSTALLER_DRIVERS if self.spec.has_installer else ()
+        make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted, drivers=drivers)
+        if self.spec.has_installer:
+            make_installer(self.sandbox)
         last = immutable_operations(moved or [], self._etc) if self._etc is not None else []
         self.sandbox.act("apply", operations=[*final_operations(), *last])
         self._collect(kernel_version, boot_folder)
@@ -177,7 +183,7 @@ class Assembler:
         files = {source: f"{BARE_EXCHANGE}/{name}" for source, name in wanted.items()}
         self.sandbox.act("collect", exchange=True, files=files)
         boot_folder.mkdir(exist_ok=True)
-        for name in BOOT_FILES:
+        for name in [*BOOT_FILES, *([INSTALLER] if self.spec.has_installer else [])]:
             take_file(self.sandbox.workspace / "exchange" / name, boot_folder / name)
 
     def _seal(self) -> dict[str, dict[str, int]]:

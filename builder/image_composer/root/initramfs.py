@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from image_composer.provider import InitramfsFacts
 from image_composer.root.immutable import CHECKERS, DRACUT_MODULE, DRIVERS, INITRD_TREE, Early, initrd_operations
 from image_composer.root.sandbox import EXCHANGE, Sandbox
@@ -14,7 +16,14 @@ COMPRESSION = "zstd -3 -T0 -q"
 depend on the number of threads."""
 
 
-def make_initramfs(sandbox: Sandbox, facts: InitramfsFacts, kernel_version: str, *, early: Early | None = None) -> None:
+def make_initramfs(
+    sandbox: Sandbox,
+    facts: InitramfsFacts,
+    kernel_version: str,
+    *,
+    early: Early | None = None,
+    drivers: Sequence[str] = (),
+) -> None:
     """Run dracut; leaves the initramfs in the exchange folder.
 
     --no-hostonly: the machine that builds is not the one that boots. --reproducible: same input, same bytes.
@@ -24,20 +33,21 @@ def make_initramfs(sandbox: Sandbox, facts: InitramfsFacts, kernel_version: str,
         facts: of the distribution.
         kernel_version: as `uname -r` prints it.
         early: what it has to do for a root that is never written to.
+        drivers: kernel modules beside those of the distribution.
 
     Raises:
         ToolError: dracut failed.
     """
     argv = ["dracut", "--force", "--no-hostonly", "--reproducible", "--no-early-microcode", "--quiet"]
     argv += ["--kver", kernel_version, "--compress", COMPRESSION]
-    modules, drivers = [*facts.modules], [*facts.drivers]
+    modules, wanted = [*facts.modules], [*facts.drivers, *drivers]
     if early is not None:
         tree = f"{EXCHANGE}/{INITRD_TREE}"
         sandbox.act("apply", system=True, exchange=True, operations=initrd_operations(tree, early))
         argv += ["--include", tree, "/", "--install", " ".join(CHECKERS)]
         modules.append(DRACUT_MODULE)
-        drivers += DRIVERS
-    for option, words in (("add", modules), ("omit", facts.omit_modules), ("add-drivers", drivers)):
+        wanted += DRIVERS
+    for option, words in (("add", modules), ("omit", facts.omit_modules), ("add-drivers", wanted)):
         if words:
             argv += [f"--{option}", " ".join(words)]
     sandbox.run([*argv, f"{EXCHANGE}/{NAME}"])

@@ -296,6 +296,9 @@ class OutputFormat(StrEnum):
     VMDK = "vmdk"
     """streamOptimized, as VMware's import takes it; compressed inside."""
 
+    ISO = "iso"
+    """Installer that writes the raw disk, which is compressed inside, to a disk of the machine started from it."""
+
     UKI = "uki"
     """The unified kernel image alone: for PXE, and for updates."""
 
@@ -323,11 +326,55 @@ class Output(SpecModel):
     """One file that the build delivers."""
 
     format: OutputFormat
-    """Format of the file: `vhd` is the fixed one, `vmdk` is streamOptimized; `uki`, `root` and `root-verity` are parts
-    of the disk."""
+    """Format of the file: `vhd` is the fixed one, `vmdk` is streamOptimized, `iso` is an installer; `uki`, `root` and
+    `root-verity` are parts of the disk."""
 
     compression: Compression = Compression.NONE
-    """Compression of the file. `qcow2` and `vmdk` are compressed inside already and take none."""
+    """Compression of the file. `qcow2`, `vmdk` and `iso` are compressed inside already and take none."""
+
+
+class InstallRule(StrEnum):
+    """How the installer finds the disk that it writes to."""
+
+    ASK = "ask"
+    """Somebody chooses it at the console or the serial port."""
+
+    SMALLEST = "smallest"
+    LARGEST = "largest"
+    """Of the disks that the image fits on, but for those on USB and removable ones."""
+
+    SERIAL = "serial"
+    PATH = "path"
+
+
+class InstallTarget(SpecModel):
+    """The disk that the installer writes to."""
+
+    rule: InstallRule = InstallRule.ASK
+    """How it is found. All but `ask` need nobody."""
+
+    value: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:+/@#=,-]{1,255}$", max_length=255)] | None = None
+    """Serial number, as udev spells it, or path below /dev; for these two rules only."""
+
+
+class WhenDone(StrEnum):
+    """What the machine does when the image is on its disk."""
+
+    POWEROFF = "poweroff"
+    REBOOT = "reboot"
+
+
+class Installer(SpecModel):
+    """What the installer of an `iso` output does. Arguments of its kernel can change each at boot: docs/iso.md."""
+
+    target: InstallTarget = Field(default_factory=InstallTarget)
+    """Disk that it writes to."""
+
+    overwrite: Flag = False
+    """Whether it writes to a disk with a partition table or a file system on it without asking anybody."""
+
+    when_done: WhenDone = WhenDone.POWEROFF
+    """What the machine does at the end. `reboot` leads a machine that tries the medium first to the installer again."""
 
 
 class ImageSpec(SpecModel):
@@ -390,9 +437,17 @@ class ImageSpec(SpecModel):
     )
     """Files that the build delivers."""
 
+    installer: Installer = Field(default_factory=Installer)
+    """What the installer of an `iso` output does."""
+
     verify: VerificationRequest = Field(default_factory=VerificationRequest)
     """What is checked of the finished image; changes nothing of it."""
 
     source_date_epoch: Number | None = Field(default=None, ge=315532800, le=4102444800)
     """Seconds since 1970 that all times in the image are set to, from 1980 (where FAT begins) to 2100; when
     absent, the time that the newest of the packages was built for."""
+
+    @property
+    def has_installer(self) -> bool:
+        """Whether one of the outputs is an installer."""
+        return any(output.format is OutputFormat.ISO for output in self.outputs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from image_composer.errors import Problem
@@ -17,6 +18,8 @@ from image_composer.spec.image import (
     Filesystem,
     ImageSpec,
     Immutable,
+    Installer,
+    InstallRule,
     Mutability,
     OutputFormat,
     Partition,
@@ -41,7 +44,7 @@ READ_ONLY = frozenset({Filesystem.SQUASHFS, Filesystem.EROFS})
 NEVER_MOUNTED = frozenset({"dev", "etc", "proc", "run", "sys"})
 """Folders of the root that the running system mounts itself, or reads before it mounts anything."""
 
-COMPRESSED_INSIDE = frozenset({OutputFormat.QCOW2, OutputFormat.VMDK})
+COMPRESSED_INSIDE = frozenset({OutputFormat.QCOW2, OutputFormat.VMDK, OutputFormat.ISO})
 """Formats whose content is compressed already; compressing them once more takes time and saves nothing."""
 
 LARGEST_VHD = 2040 << 30
@@ -77,6 +80,7 @@ def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Pr
         _repository_ids,
         _repository_families,
         _base_not_excluded,
+        _installer_kernel,
     )
     findings = [finding for rule in rules for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
@@ -166,6 +170,21 @@ def _outputs(spec: ImageSpec) -> Iterator[Finding]:
     for name in (OutputFormat.VHD, OutputFormat.VHD_DYNAMIC):
         if name in formats and spec.disk.size is not None and parse_size(spec.disk.size) > LARGEST_VHD:
             yield "disk.size", f"is more than the {format_size(LARGEST_VHD)} that a {name} can hold"
+
+
+def _installer(spec: ImageSpec) -> Iterator[Finding]:
+    target = spec.installer.target
+    if not spec.has_installer and spec.installer != Installer():
+        yield "installer", "is without use: no output has the format 'iso'"
+    if target.rule in (InstallRule.SERIAL, InstallRule.PATH):
+        if target.value is None:
+            yield "installer.target.value", f"is missing: the rule is '{target.rule}'"
+        elif target.rule is InstallRule.PATH and not target.value.startswith("/dev/"):
+            yield "installer.target.value", "must be a path below /dev"
+    elif target.value is not None:
+        yield "installer.target.value", f"is without use: the rule is '{target.rule}'"
+    if target.rule is InstallRule.ASK and spec.installer.overwrite:
+        yield "installer.overwrite", "is without use: who is asked for the disk is asked about what is on it too"
 
 
 def _mutability(spec: ImageSpec) -> Iterator[Finding]:
@@ -263,6 +282,25 @@ def _repository_families(spec: ImageSpec, manifest: Manifest) -> Iterator[Findin
             )
 
 
+def _installer_kernel(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    facts = manifest.architectures.get(spec.target.architecture)
+    if facts is None or (spec.profile is not None and spec.profile not in manifest.profiles):
+        return  # told elsewhere
+    profile = manifest.profile(spec.profile)
+    kernel = spec.kernel.package or (profile and profile.kernel_package) or facts.kernel_package
+    for number, output in enumerate(spec.outputs):
+        if output.format is not OutputFormat.ISO or any(fnmatchcase(kernel, name) for name in facts.installer_kernels):
+            continue
+        known = ", ".join(facts.installer_kernels)
+        if known:
+            reason = f"the kernel {kernel} is not known to read such a medium (iso9660); those that are: {known}"
+        else:
+            reason = (
+                f"{manifest.title} has no kernel for {spec.target.architecture} that is known to start an installer"
+            )
+        yield f"outputs[{number}].format", f"can't be 'iso': {reason}"
+
+
 def _profile(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
     if spec.profile is not None and spec.profile not in manifest.profiles:
         known = ", ".join(sorted(manifest.profiles)) or "none"
@@ -321,6 +359,7 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"repositories"}), _repositories),
     (frozenset({"users"}), _users),
     (frozenset({"outputs", "disk", "mutability"}), _outputs),
+    (frozenset({"installer", "outputs"}), _installer),
     (frozenset({"mutability", "immutable"}), _mutability),
     (frozenset({"immutable", "version", "outputs"}), update_can_be_trusted),
     (frozenset({"disk", "immutable"}), sizes_fit),

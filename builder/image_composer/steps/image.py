@@ -80,11 +80,16 @@ def make_disk(build: Build) -> None:
 def kernel_command_line(build: Build, verity: VerityRoot | None = None) -> str:
     """Give the command line: where the root is, the provider's arguments, the user's."""
     root = next(partition for partition in build.partitions if partition.type is PartitionType.ROOT)
-    spec, profile = build.spec.image, build.manifest.profile(build.spec.image.profile)
     place = verity.arguments() if verity else [f"root=PARTUUID={build.identity.partition(root.label)}"]
-    failing = UNATTENDED if spec.immutable.update else []
-    own = [*place, *build.target[2].command_line, *failing]
-    return " ".join([*own, *(profile.command_line if profile else []), *spec.kernel.command_line])
+    failing = UNATTENDED if build.spec.image.immutable.update else []
+    return " ".join([*place, *failing, *own_arguments(build)])
+
+
+def own_arguments(build: Build) -> list[str]:
+    """Give the arguments of the kernel that don't lead to the root: the provider's, then the user's."""
+    spec, profile = build.spec.image, build.manifest.profile(build.spec.image.profile)
+    provided = [*build.target[2].command_line, *(profile.command_line if profile else [])]
+    return [*provided, *spec.kernel.command_line]
 
 
 def esp_files(build: Build, uki: Path) -> list[EspFile]:

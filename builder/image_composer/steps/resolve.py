@@ -62,6 +62,7 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
         "immutable": spec.mutability is Mutability.IMMUTABLE,
         "update": update is not None,
         "update-signature": update is not None and update.verify is UpdateTrust.SIGNATURE,
+        "iso": spec.has_installer,
     }
     features = [name for feature, names in manifest.feature_packages.items() if used[feature] for name in names]
     asked_for = {parse_package_request(text).name for text in spec.packages}

@@ -39,7 +39,9 @@ def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
         {"users": [{"name": "root", "passwordHash": SHA512_HASH, "sudo": "password"}]},
         {"users": [{"name": "a", "uid": 1000}, {"name": "b", "uid": 1001}, {"name": "c"}, {"name": "d"}]},
         {"outputs": [{"format": "raw", "compression": name} for name in ("none", "zstd", "xz", "gzip")]},
-        {"outputs": [{"format": name} for name in ("raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk")]},
+        {"outputs": [{"format": name} for name in ("raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk", "iso")]},
+        {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "smallest"}, "overwrite": True}},
+        {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "path", "value": "/dev/vda"}}},
         {"outputs": [{"format": name, "compression": "gzip"} for name in ("vhd", "vhd-dynamic", "vhdx")]},
         {"outputs": [{"format": "vhd"}, {"format": "vhd-dynamic"}], "disk": {"size": "2040GiB"}},
         {"outputs": [{"format": "vhdx"}, {"format": "raw"}], "disk": {"size": "3TiB"}},
@@ -212,6 +214,23 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
             ["disk.partitions[1].grow: only the last partition can grow"],
         ),
         (disk(ROOT, {**ESP, "grow": True}), ["disk.partitions[1].grow: vfat can't grow"]),
+        ({"installer": {"whenDone": "reboot"}}, ["installer: is without use: no output has the format 'iso'"]),
+        (
+            {"outputs": [{"format": "iso"}], "installer": {"overwrite": True}},
+            ["installer.overwrite: is without use: who is asked for the disk is asked about what is on it too"],
+        ),
+        (
+            {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "serial"}}},
+            ["installer.target.value: is missing: the rule is 'serial'"],
+        ),
+        (
+            {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "path", "value": "/sys/vda"}}},
+            ["installer.target.value: must be a path below /dev"],
+        ),
+        (
+            {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "smallest", "value": "x"}}},
+            ["installer.target.value: is without use: the rule is 'smallest'"],
+        ),
     ],
 )
 def test_each_rule_names_what_breaks_it(fields: dict[str, Any], expected: list[str]) -> None:
@@ -286,6 +305,36 @@ def test_an_immutable_root_has_a_file_system_that_the_kernel_can_mount(debian: M
     none = debian.model_copy(update={"read_only_filesystems": {}, "title": "Poor Linux"})
     assert [str(problem) for problem in target_problems(image_spec(mutability="immutable"), none, "")] == [
         "mutability: Poor Linux has no file system for an immutable root"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"outputs": [{"format": "raw"}, {"format": "iso"}]}, []),
+        ({"outputs": [{"format": "iso"}], "kernel": {"package": "linux-image-6.1.0-9-rt-amd64"}}, []),
+        (
+            {"outputs": [{"format": "raw"}, {"format": "iso"}], "kernel": {"package": "linux-mine"}},
+            [
+                "outputs[1].format: can't be 'iso': the kernel linux-mine is not known to read such a medium "
+                "(iso9660); those that are: linux-image-*amd64"
+            ],
+        ),
+    ],
+)
+def test_an_installer_needs_a_kernel_that_can_start_it(
+    debian: Manifest, fields: dict[str, Any], expected: list[str]
+) -> None:
+    assert [str(problem) for problem in target_problems(image_spec(**fields), debian, "")] == expected
+
+
+def test_an_installer_is_refused_where_no_kernel_can_start_it() -> None:
+    manifest = load_providers()["azurelinux"].manifest("3.0")
+    target = {"distribution": "azurelinux", "release": "3.0", "architecture": "aarch64"}
+    found = target_problems(image_spec(target=target, outputs=[{"format": "iso"}]), manifest, "")
+    assert [str(problem) for problem in found] == [
+        "outputs[0].format: can't be 'iso': Azure Linux 3.0 has no kernel for aarch64 that is known to start an "
+        "installer"
     ]
 
 
