@@ -40,6 +40,10 @@ def _lines(report: ImageReport) -> Iterator[str]:
     yield f"Host name:    {report.hostname or '-'}"
     yield f"Kernel:       {report.kernel_version or '-'}"
     yield f"Root:         {_root(report)}"
+    yield f"Boot loader:  {report.boot_loader or '-'}{' for ' if report.firmware else ''}{', '.join(report.firmware)}"
+    if report.grub is not None:
+        yield f"Boot image:   {report.grub.kernel or '-'} and {report.grub.initrd or '-'}, by {report.grub.path}"
+        yield f"Command line: {report.grub.command_line or '-'}"
     for uki in report.ukis:
         yield f"Boot image:   {uki.path}"
         yield f"Command line: {uki.command_line or '-'}"

@@ -17,7 +17,7 @@ from image_composer.errors import AssemblyError
 from image_composer.provider import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
-from image_composer.root import accounts, operations
+from image_composer.root import accounts, grub, operations
 from image_composer.root.immutable import early, immutable_operations, movable
 from image_composer.root.initramfs import NAME as INITRD
 from image_composer.root.initramfs import make_initramfs
@@ -30,15 +30,12 @@ from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
 from image_composer.root.update import update_operations, with_image_version
-from image_composer.spec.image import EtcChanges, ImageSpec, Mutability, Partition
+from image_composer.spec.image import BootLoaderType, EtcChanges, ImageSpec, Mutability, Partition
 
 KERNEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
 """What `uname -r` prints; it becomes part of commands and of the UKI."""
 
 OS_RELEASE = "/etc/os-release"
-
-BOOT_FILES = ("kernel", "stub", "loader", INITRD, "os-release")
-"""What the image stage needs to make the ESP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +61,9 @@ class Assembler:
 
     partitions: Sequence[Partition]
     identity: Identity
+    command_line: str
+    """The kernel's, of a root that can be changed."""
+
     epoch: int
     jobs: int
     reporter: Reporter
@@ -92,7 +92,8 @@ class Assembler:
             make_installer(self.sandbox)
         last = immutable_operations(moved or [], self._etc) if self._etc is not None else []
         self.sandbox.act("apply", operations=[*final_operations(), *last])
-        self._collect(kernel_version, boot_folder)
+        made = [INITRD, *self._install_grub(kernel_version)]
+        self._collect(kernel_version, boot_folder, made)
         return Assembled(kernel_version, self._seal())
 
     @property
@@ -168,22 +169,45 @@ class Assembler:
             self.reporter.warning(f"the image holds the kernels {', '.join(versions)}; it starts {versions[-1]}")
         return versions[-1]
 
-    def _collect(self, kernel_version: str, boot_folder: Path) -> None:
+    def _install_grub(self, kernel_version: str) -> list[str]:
+        """Put what GRUB starts and its configuration into the root; give the files that start it, beside.
+
+        After leftovers are gone, among which a package's own initramfs is.
+        """
+        architecture, loader = self.spec.target.architecture, self.spec.boot_loader
+        facts = self.manifest.architectures[architecture].grub
+        if loader.type is not BootLoaderType.GRUB or facts is None:
+            return []
+        entry = grub.Entry(
+            title=self.manifest.title,
+            kernel_version=kernel_version,
+            kernel=self.manifest.boot_files[architecture].kernel.format(kernel=kernel_version),
+            initrd=facts.initrd.format(kernel=kernel_version),
+            command_line=self.command_line,
+        )
+        place = grub.boot_place(self.partitions, self.identity)
+        self.sandbox.act("collect", exchange=True, files={f"{BARE_EXCHANGE}/{INITRD}": entry.initrd})
+        self.sandbox.act("apply", operations=grub.root_operations(facts, entry, place))
+        return grub.make_cores(self.sandbox, facts, architecture, loader, place)
+
+    def _collect(self, kernel_version: str, boot_folder: Path, made: Sequence[str]) -> None:
         """Bring the files that start the machine out of the root.
 
         They are copied by a process that sees the root only, so no link in it can lead to a file of the host.
+
+        Args:
+            kernel_version: as `uname -r` prints it.
+            boot_folder: where they go.
+            made: those that are in the exchange folder already.
         """
         places = self.manifest.boot_files[self.spec.target.architecture]
-        wanted = {
-            places.kernel.format(kernel=kernel_version): "kernel",
-            places.stub: "stub",
-            places.loader: "loader",
-            OS_RELEASE: "os-release",
-        }
+        wanted = {places.kernel.format(kernel=kernel_version): "kernel", OS_RELEASE: "os-release"}
+        if self.spec.boot_loader.type is BootLoaderType.SYSTEMD_BOOT:
+            wanted |= {places.stub: "stub", places.loader: "loader"}
         files = {source: f"{BARE_EXCHANGE}/{name}" for source, name in wanted.items()}
         self.sandbox.act("collect", exchange=True, files=files)
         boot_folder.mkdir(exist_ok=True)
-        for name in [*BOOT_FILES, *([INSTALLER] if self.spec.has_installer else [])]:
+        for name in (*wanted.values(), *made, *([INSTALLER] if self.spec.has_installer else [])):
             take_file(self.sandbox.workspace / "exchange" / name, boot_folder / name)
 
     def _seal(self) -> dict[str, dict[str, int]]:

@@ -153,6 +153,9 @@ class PartitionType(StrEnum):
     VAR = "var"
     LINUX = "linux"
 
+    BIOS_BOOT = "bios-boot"
+    """What a BIOS starts of GRUB; the composer adds it."""
+
 
 class Filesystem(StrEnum):
     """A file system that a partition can hold."""
@@ -167,6 +170,9 @@ class Filesystem(StrEnum):
 
     VERITY = "verity"
     """No file system, but the hashes of one; the composer adds it."""
+
+    GRUB = "grub"
+    """No file system, but what a BIOS starts of GRUB; the composer adds it."""
 
 
 class Partition(SpecModel):
@@ -202,6 +208,45 @@ class Disk(SpecModel):
 
     partitions: list[Partition] = Field(default_factory=list, max_length=32)
     """Partitions in order; the provider's default layout when empty."""
+
+
+class BootLoaderType(StrEnum):
+    """A program that the firmware starts, and that starts the kernel."""
+
+    SYSTEMD_BOOT = "systemd-boot"
+    """Starts a unified kernel image, which holds kernel, initramfs and command line."""
+
+    GRUB = "grub"
+    """Starts kernel and initramfs out of the root, as its configuration there says."""
+
+
+class FirmwareType(StrEnum):
+    """What starts the machine."""
+
+    UEFI = "uefi"
+    BIOS = "bios"
+    BOTH = "both"
+    """One image for machines of either kind."""
+
+
+class BootLoader(SpecModel):
+    """What starts the kernel. docs/boot-loaders.md says what each is for."""
+
+    type: BootLoaderType = BootLoaderType.SYSTEMD_BOOT
+    """The program: `grub` is for images that can change, of distributions that have its packages."""
+
+    firmware: FirmwareType = FirmwareType.UEFI
+    """Firmware of the machines: `bios` and `both` need `grub`, and x86_64."""
+
+    @property
+    def uefi(self) -> bool:
+        """Whether machines with UEFI start it."""
+        return self.firmware is not FirmwareType.BIOS
+
+    @property
+    def bios(self) -> bool:
+        """Whether machines with a BIOS start it."""
+        return self.firmware is not FirmwareType.UEFI
 
 
 class Mutability(StrEnum):
@@ -421,6 +466,9 @@ class ImageSpec(SpecModel):
 
     disk: Disk = Field(default_factory=Disk)
     """Size and layout of the disk."""
+
+    boot_loader: BootLoader = Field(default_factory=BootLoader)
+    """What starts the kernel, and on which firmware; systemd-boot on UEFI when absent."""
 
     mutability: Mutability = Mutability.MUTABLE
     """Whether the running system can change its own files. An immutable root is checked block by block (dm-verity);

@@ -5,6 +5,7 @@ Rules about what a distribution can do need its manifest: `target_problems`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -14,6 +15,8 @@ from image_composer.errors import Problem
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.destination import Destination, S3Destination
 from image_composer.spec.image import (
+    Architecture,
+    BootLoaderType,
     Compression,
     Filesystem,
     ImageSpec,
@@ -47,6 +50,13 @@ NEVER_MOUNTED = frozenset({"dev", "etc", "proc", "run", "sys"})
 COMPRESSED_INSIDE = frozenset({OutputFormat.QCOW2, OutputFormat.VMDK, OutputFormat.ISO})
 """Formats whose content is compressed already; compressing them once more takes time and saves nothing."""
 
+BIOS_BOOT_LABEL = "bios-boot"
+"""Label of the partition that a BIOS starts GRUB from."""
+
+GRUB_ARGUMENT = re.compile(r"""([^\\'" ]+=)?"[^\\'"]*"|[^\\'"]*""")
+"""Arguments that reach the kernel through GRUB as they are: it puts a backslash before every quote and backslash, and
+quotes around what has blanks, which the kernel understands for whole arguments only."""
+
 LARGEST_VHD = 2040 << 30
 """Bytes: the dynamic format's limit, and Hyper-V's for the fixed one too."""
 
@@ -77,6 +87,7 @@ def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Pr
         _profile,
         _filesystems,
         second_slot,
+        _grub_packages,
         _repository_ids,
         _repository_families,
         _base_not_excluded,
@@ -192,6 +203,36 @@ def _mutability(spec: ImageSpec) -> Iterator[Finding]:
         yield "immutable", "is without use: mutability is 'mutable'"
 
 
+def _boot_loader(spec: ImageSpec) -> Iterator[Finding]:
+    loader = spec.boot_loader
+    if loader.type is BootLoaderType.GRUB and spec.mutability is Mutability.IMMUTABLE:
+        yield "bootLoader.type", "can't be 'grub' for an immutable image: nothing would vouch for what it starts"
+    if loader.type is BootLoaderType.GRUB and spec.secure_boot is not None:
+        yield "bootLoader.type", "can't be 'grub' with secureBoot: it would start kernels that nobody has signed"
+    for number, output in enumerate(spec.outputs):
+        if loader.type is BootLoaderType.GRUB and output.format is OutputFormat.UKI:
+            yield f"outputs[{number}].format", "can't be 'uki': GRUB starts kernel and initramfs out of the root"
+        if loader.type is BootLoaderType.GRUB and output.format is OutputFormat.ISO:
+            yield f"outputs[{number}].format", "can't be 'iso': the installer starts by systemd's means, not by GRUB's"
+    if loader.bios and loader.type is not BootLoaderType.GRUB:
+        yield "bootLoader.firmware", f"must be 'uefi': {loader.type} starts on no other; a BIOS needs type 'grub'"
+    if loader.bios and spec.target.architecture is not Architecture.X86_64:
+        yield "bootLoader.firmware", f"must be 'uefi': no machine of {spec.target.architecture} has a BIOS"
+
+
+def _grub(spec: ImageSpec) -> Iterator[Finding]:
+    if spec.boot_loader.type is not BootLoaderType.GRUB:
+        return
+    for number, argument in enumerate(spec.kernel.command_line):
+        if not GRUB_ARGUMENT.fullmatch(argument):
+            yield f"kernel.commandLine[{number}]", "has quotes or a backslash where GRUB would change them"
+    if not spec.boot_loader.bios:
+        return
+    for number, partition in enumerate(spec.disk.partitions):
+        if partition.label == BIOS_BOOT_LABEL:
+            yield f"disk.partitions[{number}].label", "is that of the partition which the composer adds for GRUB"
+
+
 def _partitions(spec: ImageSpec) -> Iterator[Finding]:
     partitions = spec.disk.partitions
     if not partitions:
@@ -201,7 +242,8 @@ def _partitions(spec: ImageSpec) -> Iterator[Finding]:
     yield from _once("disk.partitions", "mountPoint", points)
     for kind, what in ((PartitionType.ESP, "an EFI system partition"), (PartitionType.ROOT, "a root partition")):
         count = sum(partition.type is kind for partition in partitions)
-        if count != 1:
+        needless = kind is PartitionType.ESP and not spec.boot_loader.uefi
+        if count != 1 and not (needless and count == 0):
             yield "disk.partitions", f"must hold {what} (type {kind}) exactly once, not {count} times"
     for number, partition in enumerate(partitions):
         yield from _partition(spec, partition, f"disk.partitions[{number}]", is_last=number == len(partitions) - 1)
@@ -210,6 +252,9 @@ def _partitions(spec: ImageSpec) -> Iterator[Finding]:
 def _partition(spec: ImageSpec, partition: Partition, path: str, *, is_last: bool) -> Iterator[Finding]:
     if partition.type is PartitionType.ROOT_VERITY or partition.filesystem is Filesystem.VERITY:
         yield path, "holds the hashes of an immutable root, and is added by the composer itself"
+        return
+    if partition.type is PartitionType.BIOS_BOOT or partition.filesystem is Filesystem.GRUB:
+        yield path, "holds what a BIOS starts of GRUB, and is added by the composer itself"
         return
     yield from _read_only(spec, partition, path)
     is_vfat = partition.filesystem is Filesystem.VFAT
@@ -252,6 +297,17 @@ def _filesystems(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
         if partition.filesystem not in known_here:
             known = ", ".join(known_here)
             yield f"disk.partitions[{number}].filesystem", f"{manifest.title} can't mount it; known: {known}"
+
+
+def _grub_packages(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    loader = spec.boot_loader
+    facts = manifest.architectures.get(spec.target.architecture)
+    if loader.type is not BootLoaderType.GRUB or facts is None:
+        return
+    if facts.grub is None:
+        yield "bootLoader.type", f"{manifest.title} has no packages of GRUB for {spec.target.architecture}"
+    elif loader.bios and not facts.grub.bios_packages:
+        yield "bootLoader.firmware", f"{manifest.title} has no packages of GRUB for a BIOS"
 
 
 def _base_not_excluded(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
@@ -363,7 +419,9 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"mutability", "immutable"}), _mutability),
     (frozenset({"immutable", "version", "outputs"}), update_can_be_trusted),
     (frozenset({"disk", "immutable"}), sizes_fit),
-    (frozenset({"disk", "mutability"}), _partitions),
+    (frozenset({"bootLoader", "mutability", "target", "secureBoot", "outputs"}), _boot_loader),
+    (frozenset({"bootLoader", "kernel", "disk"}), _grub),
+    (frozenset({"disk", "mutability", "bootLoader"}), _partitions),
 )
 """Every rule with the top-level fields it reads."""
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from image_composer.provider import Family, Manifest, Profile, load_providers
+from image_composer.spec.image import Architecture
 from image_composer.spec.rules import spec_problems, target_problems
 from support.specs import PARTITIONS, SHA512_HASH, bare, image_spec, problems, read
 
 ESP, ROOT = PARTITIONS
+ARM = {"distribution": "elxr", "release": "12", "architecture": "aarch64"}
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n..."
 
 
@@ -54,6 +56,14 @@ def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
             "outputs": [{"format": "root", "compression": "xz"}, {"format": "root-verity"}, {"format": "uki"}],
         },
         {"outputs": [{"format": "root", "compression": "zstd"}, {"format": "uki"}]},
+        {"bootLoader": {"type": "grub", "firmware": "both"}, "kernel": {"commandLine": ['a="b c"', '"d=e f"', "g=h"]}},
+        {
+            "bootLoader": {"type": "grub"},
+            "target": {"distribution": "elxr", "release": "12", "architecture": "aarch64"},
+        },
+        {"bootLoader": {"type": "grub", "firmware": "bios"}, **disk(ROOT)},
+        {"bootLoader": {"type": "grub", "firmware": "bios"}, **disk(ESP, ROOT)},
+        {"kernel": {"commandLine": ["a=b\\c'"]}},
         {"mutability": "immutable", **disk(ESP, {**ROOT, "filesystem": "squashfs"})},
         disk(
             {**ESP, "mountPoint": None},
@@ -182,6 +192,46 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
                 [f"disk.size: is more than the 2.0 TiB that a {name} can hold"],
             )
             for name in ("vhd", "vhd-dynamic")
+        ),
+        (
+            {"mutability": "immutable", "bootLoader": {"type": "grub"}},
+            ["bootLoader.type: can't be 'grub' for an immutable image: nothing would vouch for what it starts"],
+        ),
+        *(
+            (
+                {"bootLoader": {"firmware": firmware}},
+                ["bootLoader.firmware: must be 'uefi': systemd-boot starts on no other; a BIOS needs type 'grub'"],
+            )
+            for firmware in ("bios", "both")
+        ),
+        (
+            {"target": ARM, "bootLoader": {"type": "grub", "firmware": "both"}},
+            ["bootLoader.firmware: must be 'uefi': no machine of aarch64 has a BIOS"],
+        ),
+        (
+            {"bootLoader": {"type": "grub"}, "kernel": {"commandLine": ["a", 'b=c"d e"', "f='g'", "h\\x20"]}},
+            [f"kernel.commandLine[{at}]: has quotes or a backslash where GRUB would change them" for at in (1, 2, 3)],
+        ),
+        (
+            {
+                "bootLoader": {"type": "grub", "firmware": "both"},
+                **disk(ESP, {"label": "bios-boot", "type": "linux", "filesystem": "ext4"}, ROOT),
+            },
+            ["disk.partitions[1].label: is that of the partition which the composer adds for GRUB"],
+        ),
+        (
+            {
+                "bootLoader": {"type": "grub", "firmware": "bios"},
+                **disk(ESP, {**ESP, "label": "x", "mountPoint": None}, ROOT),
+            },
+            ["disk.partitions: must hold an EFI system partition (type esp) exactly once, not 2 times"],
+        ),
+        *(
+            (
+                disk({"label": "core", **wrong}, ESP, ROOT),
+                ["disk.partitions[0]: holds what a BIOS starts of GRUB, and is added by the composer itself"],
+            )
+            for wrong in ({"type": "bios-boot", "filesystem": "ext4"}, {"type": "linux", "filesystem": "grub"})
         ),
         (disk(ROOT), ["disk.partitions: must hold an EFI system partition (type esp) exactly once, not 0 times"]),
         (disk(ESP), ["disk.partitions: must hold a root partition (type root) exactly once, not 0 times"]),
@@ -336,6 +386,24 @@ def test_an_installer_is_refused_where_no_kernel_can_start_it() -> None:
         "outputs[0].format: can't be 'iso': Azure Linux 3.0 has no kernel for aarch64 that is known to start an "
         "installer"
     ]
+
+
+def test_a_target_without_packages_of_grub_says_so(debian: Manifest) -> None:
+    facts = debian.architectures[Architecture.X86_64]
+    assert facts.grub is not None
+    asked = image_spec(bootLoader={"type": "grub", "firmware": "both"})
+    for grub, expected in (
+        (None, "bootLoader.type: Debian 12 (bookworm) has no packages of GRUB for x86_64"),
+        (
+            facts.grub.model_copy(update={"bios_packages": []}),
+            "bootLoader.firmware: Debian 12 (bookworm) has no packages of GRUB for a BIOS",
+        ),
+    ):
+        poor = debian.model_copy(
+            update={"architectures": {Architecture.X86_64: facts.model_copy(update={"grub": grub})}}
+        )
+        assert [str(problem) for problem in target_problems(asked, poor, "")] == [expected]
+        assert target_problems(image_spec(), poor, "") == []
 
 
 def test_file_systems_that_the_target_does_not_know_are_named(debian: Manifest) -> None:
