@@ -74,12 +74,17 @@ def _everywhere(name: str) -> Packages:
 
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd")
+BIOS_GRUB = ("/usr/lib/grub/i386-pc/boot_hybrid.img",)
 
 REQUIREMENTS = (
     Requirement(
         "certificates", Need.BUILD, "checks who a mirror is", _everywhere("ca-certificates"), places=CERTIFICATES
     ),
     Requirement("gpgv", Need.BUILD, "verifies the signatures of repositories", Packages("gpgv", "gnupg2", "gnupg2")),
+    Requirement("grub-mkimage", Need.BUILD, "starts installer ISOs on a BIOS",
+                Packages("grub-common", "grub2-tools-minimal", "grub2")),
+    Requirement("GRUB for BIOS", Need.BUILD, "starts installer ISOs on a BIOS",
+                Packages("grub-pc-bin", "grub2-pc-modules", "grub2-pc"), places=BIOS_GRUB),
     Requirement("mcopy", Need.BUILD, "fills the EFI system partition", _everywhere("mtools")),
     Requirement("mke2fs", Need.BUILD, "makes ext4 file systems", _everywhere("e2fsprogs")),
     Requirement("mkfs.vfat", Need.BUILD, "makes the EFI system partition", _everywhere("dosfstools")),
@@ -95,6 +100,7 @@ REQUIREMENTS = (
     Requirement("unshare", Need.BUILD, "enters namespaces", _everywhere("util-linux")),
     Requirement("veritysetup", Need.BUILD, "hashes the root of immutable images",
                 Packages("cryptsetup-bin", "veritysetup", "veritysetup")),
+    Requirement("xorriso", Need.BUILD, "writes installer ISOs", _everywhere("xorriso")),
     Requirement("xz", Need.BUILD, "unpacks packages and indexes", Packages("xz-utils", "xz", "xz")),
     Requirement("zstd", Need.BUILD, "unpacks packages, compresses images", _everywhere("zstd")),
     Requirement("openssl", Need.SIGN, "reads the key for Secure Boot", _everywhere("openssl")),

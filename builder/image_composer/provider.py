@@ -61,6 +61,31 @@ class RepositoryFacts(SpecModel):
     """Higher wins, whatever the versions."""
 
 
+class GrubFacts(SpecModel):
+    """How the distribution brings GRUB."""
+
+    packages: list[PackageName]
+    """Packages that bring its programs, and what writes its configuration when a kernel is updated."""
+
+    uefi_packages: list[PackageName]
+    """Packages that bring its modules for UEFI."""
+
+    bios_packages: list[PackageName] = Field(default_factory=list)
+    """Packages that bring its modules for a BIOS; empty where there are none."""
+
+    program: AbsolutePath
+    """Program that makes a core out of modules, run inside the image's root."""
+
+    modules: AbsolutePath
+    """Folder of the modules; below it, one for each platform."""
+
+    folder: AbsolutePath
+    """Folder of `grub.cfg`, where the distribution's tools write it."""
+
+    initrd: str
+    """Initramfs in the root, where the distribution's tools look for it; `{kernel}` stands for the kernel's version."""
+
+
 class ArchitectureFacts(SpecModel):
     """How the distribution names and boots an architecture."""
 
@@ -71,10 +96,17 @@ class ArchitectureFacts(SpecModel):
     """Package that brings the default kernel."""
 
     boot_packages: list[PackageName] = Field(default_factory=list)
-    """Packages that bring the boot loader and the UKI stub."""
+    """Packages that bring systemd-boot and the UKI stub."""
+
+    grub: GrubFacts | None = None
+    """GRUB instead of those; None where the distribution has no packages of it."""
 
     command_line: list[KernelArgument] = Field(default_factory=list)
     """The provider's own kernel arguments."""
+
+    installer_kernels: list[str] = Field(default_factory=list)
+    """Kernel packages (shell patterns) that can start an installer: they read iso9660 and know CD drives and USB
+    sticks. `iso` outputs with any other kernel are refused."""
 
 
 class InitramfsFacts(SpecModel):

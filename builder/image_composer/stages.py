@@ -73,7 +73,7 @@ STAGES: Sequence[Stage] = (
         "attest",
         "writing images and what attests them",
         ("spec.json", "lock.json", "root", "boot", "parts", "assemble.json", "disk.raw", "disk.json"),
-        ("images", "images.json", "evidence"),
+        ("signed", "images", "images.json", "evidence"),
         step("attest:attest"),
     ),
     Stage(

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from image_composer.spec.credentials import KEY_FIELDS
 from image_composer.spec.image import PARTS
 from image_composer.spec.packages import NAME, VERSION
-from image_composer.spec.rules import COMPRESSED_INSIDE, NEVER_MOUNTED
+from image_composer.spec.rules import BIOS_BOOT_LABEL, COMPRESSED_INSIDE, NEVER_MOUNTED
 from image_composer.spec.rules_update import PUBLIC_KEY
 from image_composer_operator.status import Reason
 from image_composer_operator.structural import Refinement, Rule, quoted
@@ -30,6 +30,9 @@ COMPARISONS = 800_000
 WILDCARD = quoted(r"[*?\[\]]")
 RANGE = quoted(r"[<>~]=|[<>(]|\s")
 REQUEST = quoted(rf"^{NAME}(={VERSION})?$")
+
+GRUB_WORD = quoted(r"""^([^\\\x27\x22 ]+=)?\x22[^\\\x27\x22]*\x22$|^[^\\\x27\x22]*$""")
+"""`rules.GRUB_ARGUMENT`."""
 
 HASH = quoted(
     r"^(\$g?y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]{1,86}\$[./A-Za-z0-9]{43}"
@@ -129,6 +132,13 @@ SPEC: Mapping[str, Refinement] = {
                 field_path=".immutable",
             ),
             Rule(
+                rule="self.outputs.exists(one, one.format == 'iso') || !has(self.installer)"
+                " || (self.installer.target.rule == 'ask' && !has(self.installer.target.value)"
+                " && !self.installer.overwrite && self.installer.whenDone == 'poweroff')",
+                message="is without use: no output has the format 'iso'",
+                field_path=".installer",
+            ),
+            Rule(
                 rule="self.mutability == 'immutable' || !has(self.disk) || !has(self.disk.partitions)"
                 " || !self.disk.partitions.exists(one, one.filesystem in ['squashfs', 'erofs'])",
                 message="a partition is read-only: for the root of an immutable image, and nothing else",
@@ -156,6 +166,52 @@ SPEC: Mapping[str, Refinement] = {
                 f" || !self.outputs.exists(one, one.format in {PART_FORMATS} && one.compression == 'zstd')",
                 message="a part can't be compressed with zstd: systemd-sysupdate unpacks xz and gzip only",
                 field_path=".outputs",
+            ),
+            Rule(
+                rule="self.mutability == 'mutable' || self.bootLoader.type != 'grub'",
+                message="can't be 'grub' for an immutable image: nothing would vouch for what it starts",
+                field_path=".bootLoader.type",
+            ),
+            Rule(
+                rule="!has(self.secureBoot) || self.bootLoader.type != 'grub'",
+                message="can't be 'grub' with secureBoot: it would start kernels that nobody has signed",
+                field_path=".bootLoader.type",
+            ),
+            Rule(
+                rule="self.bootLoader.type != 'grub' || !has(self.outputs)"
+                " || !self.outputs.exists(one, one.format == 'uki')",
+                message="a uki can't be: GRUB starts kernel and initramfs out of the root",
+                field_path=".outputs",
+            ),
+            Rule(
+                rule="self.bootLoader.type != 'grub' || !has(self.outputs)"
+                " || !self.outputs.exists(one, one.format == 'iso')",
+                message="an iso can't be: the installer starts by systemd's means, not by GRUB's",
+                field_path=".outputs",
+            ),
+            Rule(
+                rule="self.bootLoader.firmware == 'uefi' || self.target.architecture == 'x86_64'",
+                message="must be 'uefi': of this architecture no machine has a BIOS",
+                field_path=".bootLoader.firmware",
+            ),
+            Rule(
+                rule="!has(self.disk) || !has(self.disk.partitions) || self.disk.partitions.size() == 0"
+                " || self.disk.partitions.exists_one(one, one.type == 'esp')"
+                " || (self.bootLoader.firmware == 'bios' && !self.disk.partitions.exists(one, one.type == 'esp'))",
+                message="must hold an EFI system partition (type esp) exactly once",
+                field_path=".disk.partitions",
+            ),
+            Rule(
+                rule="self.bootLoader.firmware == 'uefi' || !has(self.disk) || !has(self.disk.partitions)"
+                f" || !self.disk.partitions.exists(one, one.label == '{BIOS_BOOT_LABEL}')",
+                message=f"the label {BIOS_BOOT_LABEL} is that of the partition which the composer adds for GRUB",
+                field_path=".disk.partitions",
+            ),
+            Rule(
+                rule="self.bootLoader.type != 'grub' || !has(self.kernel) || !has(self.kernel.commandLine)"
+                f" || self.kernel.commandLine.all(one, one.matches({GRUB_WORD}))",
+                message="an argument has quotes or a backslash where GRUB would change them",
+                field_path=".kernel",
             ),
         ]
     ),
@@ -282,11 +338,19 @@ SPEC: Mapping[str, Refinement] = {
     "Systemd.units": Refinement(list_keys=["name"]),
     "User.shell": Refinement(rules=[NO_DOTS]),
     "User.home": Refinement(rules=[NO_DOTS]),
+    "BootLoader": Refinement(
+        rules=[
+            Rule(
+                rule="self.type == 'grub' || self.firmware == 'uefi'",
+                message="must be 'uefi': systemd-boot starts on no other; a BIOS needs type 'grub'",
+                field_path=".firmware",
+            )
+        ]
+    ),
     "Disk.partitions": Refinement(
         rules=[
             _once("label"),
             _once("mountPoint"),
-            _exactly_once("esp", "an EFI system partition"),
             _exactly_once("root", "a root partition"),
             Rule(
                 rule="self.size() == 0 || self.filter(partition, partition.grow).size()"
@@ -300,6 +364,10 @@ SPEC: Mapping[str, Refinement] = {
             Rule(
                 rule="self.type != 'root-verity' && self.filesystem != 'verity'",
                 message="holds the hashes of an immutable root, and is added by the composer itself",
+            ),
+            Rule(
+                rule="self.type != 'bios-boot' && self.filesystem != 'grub'",
+                message="holds what a BIOS starts of GRUB, and is added by the composer itself",
             ),
             Rule(
                 rule="self.type == 'root' || !(self.filesystem in ['squashfs', 'erofs'])",
@@ -340,7 +408,7 @@ SPEC: Mapping[str, Refinement] = {
         rules=[
             Rule(
                 rule=f"!(self.format in {sorted(map(str, COMPRESSED_INSIDE))}) || self.compression == 'none'",
-                message=f"must be 'none': {' and '.join(sorted(COMPRESSED_INSIDE))} are compressed inside already",
+                message=f"must be 'none': {', '.join(sorted(COMPRESSED_INSIDE))} are compressed inside already",
                 field_path=".compression",
             )
         ]
@@ -354,6 +422,28 @@ SPEC: Mapping[str, Refinement] = {
             Rule(
                 rule=f"self.matches({CERTIFICATE}) || self.contains('PRIVATE KEY')",
                 message="must be one certificate in PEM, between BEGIN CERTIFICATE and END CERTIFICATE",
+            ),
+        ]
+    ),
+    "Installer": Refinement(
+        rules=[
+            Rule(
+                rule="self.target.rule != 'ask' || !self.overwrite",
+                message="is without use: who is asked for the disk is asked about what is on it too",
+                field_path=".overwrite",
+            )
+        ]
+    ),
+    "InstallTarget": Refinement(
+        rules=[
+            Rule(
+                rule="has(self.value) == (self.rule in ['serial', 'path'])",
+                message="a value belongs to the rules 'serial' and 'path', and only to these",
+            ),
+            Rule(
+                rule="self.rule != 'path' || !has(self.value) || self.value.startsWith('/dev/')",
+                message="must be a path below /dev",
+                field_path=".value",
             ),
         ]
     ),

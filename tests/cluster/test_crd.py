@@ -25,6 +25,29 @@ DEFINITION = PROJECT / "crds/imagebuilds.yaml"
 
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n..."
 PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
+SIGNER = """\
+-----BEGIN CERTIFICATE-----
+MIIDATCCAemgAwIBAgIUcc+5KIMGFyyUzvguJxuPc0ERAmAwDQYJKoZIhvcNAQEL
+BQAwDzENMAsGA1UEAwwEZWRnZTAgFw0yNjExMjYxMjQ4MDlaGA8yMTI2MTEwMjEy
+NDgwOVowDzENMAsGA1UEAwwEZWRnZTCCASIwDQYJKoZIhvcNAQEBBQADggEPADCC
+AQoCggEBAID4E66JU15/LVSXrW3Tb3QdH3z8t4i7xd5Y4O6wiwc0jBay6/3oBCGD
+Os1jXcNLD0Xznmc7fYubqPJMyg9G3jNhf+GMx8sve0PlWyDUzXw0trbyBpVPfpj8
+xDtxaMBM9HZv6bfkVCGoCYwtSd0RT0diVgXejn3ux/tgQ/+w6n6CKhDNm0YpQS+q
+GJ8jWhI8JU3TMrsoC2gypkwqRi8QQm0sr8cDIPE/3NHSb427ZJ8p/eNuny0r4AY1
+d4k0+/4swdo+XgkQd2d8zh12SrmP+qyFxN5SEZZWwPlOf+mLvqs1ir8nHo26pDsf
+SPPuh8hofZk13IfjDEvZodjlxNltcBMCAwEAAaNTMFEwHQYDVR0OBBYEFGUVnq3F
+ztDIxQsd2cEF9E6nNAqIMB8GA1UdIwQYMBaAFGUVnq3FztDIxQsd2cEF9E6nNAqI
+MA8GA1UdEwEB/wQFMAMBAf8wDQYJKoZIhvcNAQELBQADggEBACeZIIr7dGDKQSmQ
+mFyDr/0woeeL3vNb0PW9wrB/HN6e0bCFyYh7UWbCVxD76mjTpQJsTMo31T16yi86
+5qCDGODb312yr7sbfk2ZilkvGxaqWl/zKc+VqKZTzIO54lytwdS0l6j+J517+bbA
+Z0853PTaxUPeaThjBpOu2kU9acR0Rt/HyROppohi/0R1WBKY6V3syoDHGAhDrTsi
+X7WaYmxSx/jSYhX2/OB5xOGJg7vpnxFnFchwTy5zsFmFms5wjEZ5ev/ifbzh31YO
+s+/yJipIYxA/16B1AwQIvzvSQ8B2VOsZThjTI+xjSE9YdWd/rVW0YbJzgIB+DdKK
+K8cW6a0=
+-----END CERTIFICATE-----
+"""
+"""A certificate that firmware could check a signature by."""
+
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
 MIIBgzCCASmgAwIBAgIUNSWmymbL+V0OH77ZiEoqKEdxlKAwCgYIKoZIzj0EAwIw
@@ -274,13 +297,91 @@ REFUSALS: dict[str, Refusal] = {
         outputs=[{"format": "raw"}, {"format": "raw", "compression": "none"}],
     ),
     "packed-twice": image(
-        "outputs[0].compression: Invalid value: \"object\": must be 'none': qcow2 and vmdk are compressed inside "
+        "outputs[0].compression: Invalid value: \"object\": must be 'none': iso, qcow2, vmdk are compressed inside "
         "already",
         "outputs[0].compression: must be 'none': qcow2 is compressed inside already",
         outputs=[{"format": "qcow2", "compression": "zstd"}],
     ),
+    "installer-without-iso": image(
+        "installer: Invalid value: \"object\": is without use: no output has the format 'iso'",
+        "installer: is without use: no output has the format 'iso'",
+        installer={"whenDone": "reboot"},
+    ),
+    "overwriting-by-asking": image(
+        'installer.overwrite: Invalid value: "object": is without use: who is asked for the disk is asked about what '
+        "is on it too",
+        outputs=[{"format": "iso"}],
+        installer={"overwrite": True},
+    ),
+    "disk-without-serial": image(
+        "installer.target: Invalid value: \"object\": a value belongs to the rules 'serial' and 'path', and only "
+        "to these",
+        "installer.target.value: is missing: the rule is 'serial'",
+        outputs=[{"format": "iso"}],
+        installer={"target": {"rule": "serial"}},
+    ),
+    "disk-outside-dev": image(
+        'installer.target.value: Invalid value: "object": must be a path below /dev',
+        "installer.target.value: must be a path below /dev",
+        outputs=[{"format": "iso"}],
+        installer={"target": {"rule": "path", "value": "/sys/block/vda"}},
+    ),
+    "grub-immutable": image(
+        "bootLoader.type: Invalid value: \"object\": can't be 'grub' for an immutable image: nothing would vouch for "
+        "what it starts",
+        mutability="immutable",
+        bootLoader={"type": "grub"},
+    ),
+    "grub-and-secure-boot": image(
+        "bootLoader.type: Invalid value: \"object\": can't be 'grub' with secureBoot: it would start kernels that "
+        "nobody has signed",
+        secureBoot={"certificate": SIGNER},
+        bootLoader={"type": "grub"},
+    ),
+    "grub-and-uki": image(
+        'outputs: Invalid value: "object": a uki can\'t be: GRUB starts kernel and initramfs out of the root',
+        "outputs[1].format: can't be 'uki': GRUB starts kernel and initramfs out of the root",
+        outputs=[{"format": "raw"}, {"format": "uki"}],
+        bootLoader={"type": "grub"},
+    ),
+    "grub-and-iso": image(
+        "outputs: Invalid value: \"object\": an iso can't be: the installer starts by systemd's means, not by GRUB's",
+        "outputs[1].format: can't be 'iso': the installer starts by systemd's means, not by GRUB's",
+        outputs=[{"format": "raw"}, {"format": "iso"}],
+        bootLoader={"type": "grub"},
+    ),
+    "bios-without-grub": image(
+        "bootLoader.firmware: Invalid value: \"object\": must be 'uefi': systemd-boot starts on no other; a BIOS needs "
+        "type 'grub'",
+        bootLoader={"firmware": "bios"},
+    ),
+    "bios-of-arm": image(
+        "bootLoader.firmware: Invalid value: \"object\": must be 'uefi': of this architecture no machine has a BIOS",
+        "bootLoader.firmware: must be 'uefi': no machine of aarch64 has a BIOS",
+        target={"distribution": "debian", "release": "12", "architecture": "aarch64"},
+        bootLoader={"type": "grub", "firmware": "both"},
+    ),
+    "grub-and-quotes": image(
+        'kernel: Invalid value: "object": an argument has quotes or a backslash where GRUB would change them',
+        "kernel.commandLine[1]: has quotes or a backslash where GRUB would change them",
+        kernel={"commandLine": ['a="b c"', 'a=b"c"']},
+        bootLoader={"type": "grub"},
+    ),
+    "grub-s-own-label": image(
+        'disk.partitions: Invalid value: "object": the label bios-boot is that of the partition which the composer '
+        "adds for GRUB",
+        "disk.partitions[1].label: is that of the partition which the composer adds for GRUB",
+        disk={"partitions": [ESP, {"label": "bios-boot", "type": "linux", "filesystem": "ext4"}, ROOT]},
+        bootLoader={"type": "grub", "firmware": "bios"},
+    ),
+    "grub-s-own-partition": disk(
+        'partitions[0]: Invalid value: "object": holds what a BIOS starts of GRUB, and is added by the composer itself',
+        {"label": "core", "type": "bios-boot", "filesystem": "ext4"},
+        ESP,
+        ROOT,
+    ),
     "no-esp": disk(
-        'partitions: Invalid value: "array": must hold an EFI system partition (type esp) exactly once',
+        'partitions: Invalid value: "object": must hold an EFI system partition (type esp) exactly once',
         ROOT,
         composer="partitions: must hold an EFI system partition (type esp) exactly once, not 0 times",
     ),
@@ -415,11 +516,11 @@ REFUSALS: dict[str, Refusal] = {
         uid=1,
     ),
     "no-format": image(
-        'outputs[0].format: Unsupported value: "iso": supported values: '
-        '"raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk", "uki", "root", "root-verity"',
-        "outputs[0].format: must be 'raw', 'qcow2', 'vhd', 'vhd-dynamic', 'vhdx', 'vmdk', 'uki', 'root' or "
-        "'root-verity', not 'iso'",
-        outputs=[{"format": "iso"}],
+        'outputs[0].format: Unsupported value: "ova": supported values: '
+        '"raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk", "iso", "uki", "root", "root-verity"',
+        "outputs[0].format: must be 'raw', 'qcow2', 'vhd', 'vhd-dynamic', 'vhdx', 'vmdk', 'iso', 'uki', 'root' or "
+        "'root-verity', not 'ova'",
+        outputs=[{"format": "ova"}],
     ),
     "no-outputs": image(
         "outputs: Invalid value: 0: spec.image.outputs in body should have at least 1 items",
@@ -725,6 +826,7 @@ def test_defaults_are_filled_in(api: Api) -> None:
                     {**ROOT, "mountOptions": "noatime", "grow": False},
                 ]
             },
+            "bootLoader": {"type": "systemd-boot", "firmware": "uefi"},
             "mutability": "mutable",
             "immutable": {"etc": "persistent"},
             "packageManager": {"sources": "distribution", "remove": False},

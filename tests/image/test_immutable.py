@@ -30,7 +30,7 @@ from support.marks import on_the_machine
 pytestmark = [pytest.mark.build, pytest.mark.network]
 
 BLOCK = 4096
-REFUSED = r"(?i)access denied|security violation"
+REFUSED = r"Error loading \S+[.]efi: (Access Denied|Security Violation)"
 """What systemd-boot says of a program that firmware doesn't start."""
 
 STARTED_FIRST = "/usr/lib/systemd/systemd"

@@ -1,4 +1,4 @@
-"""Images of Azure Linux and EMT, out of repositories like the vendors': they start and are whole."""
+"""Immutable images of Azure Linux and EMT, out of repositories like the vendors': they start and are whole."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Literal
 
 import pytest
 
-from image_composer.inspect.ext4 import Ext4
-from image_composer.inspect.raw import open_raw
 from image_composer.provider import Manifest, load_providers
-from image_composer.run import Runner
 from support.composer import Composer, write_document
 from support.guest import FirstBoot, first_boot, versions
-from support.image import HOSTNAME, Credentials, Image, build, document
+from support.image import Credentials, Image, build, immutable_document
 from support.marks import on_the_machine
 from support.rpms import RpmDistribution, rpm_distribution
+from support.started import ImmutableMachine
 
 pytestmark = [pytest.mark.build, pytest.mark.network]
 
 Name = Literal["azurelinux", "emt"]
+
+ROOTS: dict[Name, str | None] = {"azurelinux": "squashfs", "emt": None}
+"""File systems of the roots; None: as the distribution lays the disk out."""
 
 SETTINGS = {
     "/etc/fstab", "/etc/group", "/etc/gshadow", "/etc/hosts", "/etc/hostname", "/etc/locale.conf", "/etc/machine-id",
@@ -63,13 +64,13 @@ def image(
 ) -> Iterator[Image]:
     folder = tmp_path_factory.mktemp(f"image-{name}")
     asked = {
-        **document("13", credentials),  # without partitions of its own
+        **immutable_document(ROOTS[name], credentials),
         "name": f"gate-{name}",
         "target": {"distribution": name, "release": "3.0", "architecture": "x86_64"},
         "profile": "minimal",
         "packages": ["openssh-server"],
         "excludePackages": ["irqbalance"],
-        **({"mutability": "immutable", "immutable": {"etc": "volatile"}} if name == "emt" else {}),
+        **({"immutable": {"etc": "volatile"}} if name == "emt" else {}),
     }
     yield build(site, write_document(folder, asked), folder / "published")
     shutil.rmtree(folder)
@@ -80,6 +81,10 @@ def booted(image: Image, credentials: Credentials, tmp_path_factory: pytest.Temp
     seen = first_boot(image, credentials, tmp_path_factory.mktemp("machine-rpm"))
     yield seen
     seen.disk.unlink()
+
+
+class TestMachine(ImmutableMachine):
+    """See there."""
 
 
 def test_the_vendors_key_is_asked_for_when_the_machine_names_none(
@@ -121,24 +126,6 @@ def test_the_initramfs_is_in_the_kernel_image_alone(image: Image) -> None:
         assert "00-image-composer.conf" not in root.names("/etc/dracut.conf.d")
 
 
-def test_host_keys_are_made_at_the_first_boot(image: Image) -> None:
-    with image.root() as root:
-        assert [found for found in root.names("/etc/ssh") if found.startswith("ssh_host_")] == []
-
-
-@on_the_machine
-def test_it_starts_and_systemd_is_content(booted: FirstBoot) -> None:
-    assert (booted.facts["failed"].text, booted.facts["state"].text, booted.state) == ("", "running", "running")
-    assert booted.exit_status == 0
-
-
-@on_the_machine
-def test_people_get_in_as_the_document_says(booted: FirstBoot, credentials: Credentials) -> None:
-    assert [pair for pair, let_in in booted.attempts.items() if let_in] == [("bob", credentials.password)]
-    assert (booted.facts["user"].text, booted.facts["sudo-user"].text) == ("root", "alice")
-    assert booted.facts["hostname"].text == HOSTNAME
-
-
 @on_the_machine
 def test_the_machine_s_own_rpm_knows_every_package_of_the_lock(booted: FirstBoot, image: Image) -> None:
     assert booted.facts["audit"].status == 0
@@ -155,36 +142,8 @@ def test_every_file_is_as_it_was_packed_but_for_named_settings(booted: FirstBoot
 
 
 @on_the_machine
-def test_the_root_can_be_changed_only_where_the_spec_says_so(booted: FirstBoot, image: Image) -> None:
-    immutable = image.spec.mutability == "immutable"
-    assert (booted.facts["root-device"].text == "/dev/mapper/root") == immutable
-    assert ("Read-only file system" in booted.facts["write-to-usr"].text) == immutable
-
-
-@on_the_machine
-def test_who_the_machine_is_is_kept_even_where_other_changes_to_etc_are_not(booted: FirstBoot, image: Image) -> None:
-    immutable = image.spec.mutability == "immutable"
-    with open_raw(booted.disk, Runner()) as disk:
-        place, folder = ("var", "/lib/image-composer/identity") if immutable else ("rootfs", "/etc")
-        kept = Ext4(disk, image.partition(place).start)
-        assert kept.read(f"{folder}/machine-id") == f"{booted.facts['machine-id'].text}\n".encode()
-        assert "ssh_host_ed25519_key" in kept.names(f"{folder}/ssh")
-
-
-@on_the_machine
 def test_file_capabilities_are_kept(booted: FirstBoot) -> None:
     assert "cap_net_raw" in booted.facts["capabilities"].text
-
-
-@on_the_machine
-def test_the_network_is_up_by_dhcp(booted: FirstBoot) -> None:
-    assert re.match(r"default via 10\.0\.2\.2 .*proto dhcp", booted.facts["routes"].text)
-
-
-@on_the_machine
-def test_the_machine_has_host_keys_and_an_id_of_its_own(booted: FirstBoot) -> None:
-    assert "ssh_host_ed25519_key" in booted.facts["host-keys"].lines
-    assert re.fullmatch(r"[0-9a-f]{32}", booted.facts["machine-id"].text)
 
 
 def test_inspect_tells_the_packages_that_rpm_s_database_knows(image: Image) -> None:

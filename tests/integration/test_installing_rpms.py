@@ -223,7 +223,7 @@ def run_stages(composer: Composer, folder: Path, packages: tuple[str, ...], *sta
 
 @pytest.fixture(scope="module")
 def built(world: World, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return run_stages(world.composer, tmp_path_factory.mktemp("rpm-built"), PACKAGES, "image", "attest")
+    return run_stages(world.composer, tmp_path_factory.mktemp("rpm-built"), PACKAGES, "image", "attest", "verify")
 
 
 @pytest.mark.parametrize(

@@ -57,3 +57,10 @@ fact name-servers resolvectl dns
 # On two file systems where /var is one of its own.
 fact ownerless find / /var -xdev -nouser -o -nogroup
 fact writable find / /var -xdev -perm -o+w ! -type l ! -type c ! -type s ! -perm -1000
+
+# Last, as it changes the machine: what the distribution's own tool makes of GRUB's configuration.
+if [ -e /usr/sbin/update-grub ]; then
+    fact boot-mode sh -c 'test -e /sys/firmware/efi && echo uefi || echo bios'
+    fact written-configuration cat /boot/grub/grub.cfg
+    fact update-grub update-grub
+fi

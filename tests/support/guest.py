@@ -168,7 +168,9 @@ def in_setup_mode(folder: Path) -> Firmware:
     return replace(found, variables=variables, kept=True)
 
 
-def first_boot(image: Image, credentials: Credentials, folder: Path, firmware: Firmware | None = None) -> FirstBoot:
+def first_boot(
+    image: Image, credentials: Credentials, folder: Path, firmware: Firmware | None = None, *, bios: bool = False
+) -> FirstBoot:
     """Start a machine from a copy of an image on a larger disk, look around and switch it off.
 
     Args:
@@ -176,12 +178,13 @@ def first_boot(image: Image, credentials: Credentials, folder: Path, firmware: F
         credentials: of its users.
         folder: for the disk.
         firmware: of the machine; without Secure Boot when absent.
+        bios: whether it has a BIOS instead.
     """
     disk = folder / "disk.raw"
     create_sparse(disk, image.raw.stat().st_size + GROWTH)
     copy_sparse(image.raw, disk)
     runner = Runner()
-    firmware = firmware or find_firmware()
+    firmware = None if bios else firmware or find_firmware()
     hardware = Hardware(choose_accelerator(runner), firmware, snapshot=False, ssh_port=free_port())
     started_at, began = time.time(), time.monotonic()
     with Machine(runner, disk, hardware, log=folder / "console.log") as machine:

@@ -240,7 +240,7 @@ def compare(options: Options, old: Path, new: Path, *, as_json: bool) -> NoRetur
 
 
 def boot(
-    options: Options, image: Path, *, memory: int, ssh_port: int | None, secure_boot: bool, write: bool
+    options: Options, image: Path, *, memory: int, ssh_port: int | None, secure_boot: bool, bios: bool, write: bool
 ) -> NoReturn:
     """Start an image here."""
     from image_composer.verify import qemu  # noqa: PLC0415 - one command needs it
@@ -251,7 +251,7 @@ def boot(
             raise SpecError([Problem("IMAGE", f"{image} is not a file", "SPEC_UNREADABLE")])
         hardware = qemu.Hardware(
             accelerator=qemu.choose_accelerator(session.runner),
-            firmware=qemu.find_firmware(secure=secure_boot),
+            firmware=None if bios else qemu.find_firmware(secure=secure_boot),
             memory_mib=memory,
             snapshot=not write,
             ssh_port=ssh_port,

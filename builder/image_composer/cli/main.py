@@ -218,10 +218,15 @@ def compare(options: Options, old: Path, new: Path, *, as_json: bool) -> None:
 @click.option("--ssh-port", type=click.IntRange(1, 65535), help="Port of this host that leads to the image's SSH.")
 @click.option("--secure-boot", is_flag=True, help="With firmware that has Secure Boot and is in setup mode.")
 @click.option("--write", is_flag=True, help="Let the machine change the image; it is left as it is otherwise.")
+@click.option("--bios", is_flag=True, help="Start it with a BIOS instead of UEFI.")
 @click.pass_obj
-def boot(options: Options, image: Path, memory: int, ssh_port: int | None, *, secure_boot: bool, write: bool) -> None:
+def boot(
+    options: Options, image: Path, memory: int, ssh_port: int | None, *, secure_boot: bool, bios: bool, write: bool
+) -> None:
     """Start a raw image in QEMU, with its console here; Ctrl-A X ends it."""
-    commands.boot(options, image, memory=memory, ssh_port=ssh_port, secure_boot=secure_boot, write=write)
+    if secure_boot and bios:
+        raise click.UsageError("a BIOS has no Secure Boot: give --bios or --secure-boot")
+    commands.boot(options, image, memory=memory, ssh_port=ssh_port, secure_boot=secure_boot, bios=bios, write=write)
 
 
 @cli.group()

@@ -12,13 +12,21 @@ from image_composer.disk.tools import ToolRunner
 from image_composer.errors import DiskError
 
 
-def write_disk(layout: DiskLayout, images: Mapping[str, Path], destination: Path, *, tools: ToolRunner) -> None:
+def write_disk(
+    layout: DiskLayout,
+    images: Mapping[str, Path],
+    destination: Path,
+    *,
+    boot_code: bytes | None = None,
+    tools: ToolRunner,
+) -> None:
     """Write a whole disk image. Holes of the partition images stay holes.
 
     Args:
         layout: where everything goes.
         images: image of each partition by its label; a partition without one stays empty.
         destination: file to make, replaced if there. It appears complete or not at all.
+        boot_code: what a BIOS runs; goes before the partition table of old in the first sector.
         tools: runs the programs.
 
     Raises:
@@ -29,6 +37,9 @@ def write_disk(layout: DiskLayout, images: Mapping[str, Path], destination: Path
     with explained(unfinished):
         try:
             write_table(layout, unfinished, tools=tools)
+            if boot_code is not None:
+                with unfinished.open("r+b") as disk:
+                    disk.write(boot_code)
             for planned in layout.partitions:
                 image = images.get(planned.label)
                 if image is not None:

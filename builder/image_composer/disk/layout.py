@@ -39,6 +39,7 @@ MINIMUM_FILESYSTEM: Mapping[Filesystem, int] = {
     Filesystem.SQUASHFS: MIB,
     Filesystem.EROFS: MIB,
     Filesystem.VERITY: MIB,
+    Filesystem.GRUB: MIB,
 }
 """Smallest size that a file system can be made in."""
 
@@ -48,6 +49,7 @@ MINIMUM_HEADROOM: Mapping[Filesystem, int] = {
     Filesystem.SQUASHFS: 0,
     Filesystem.EROFS: 0,
     Filesystem.VERITY: 0,
+    Filesystem.GRUB: 0,
 }
 """Least free room in a partition without a size."""
 
@@ -60,6 +62,7 @@ LABEL_LENGTH: Mapping[Filesystem, int] = {
     Filesystem.SQUASHFS: 0,
     Filesystem.EROFS: 15,
     Filesystem.VERITY: 0,
+    Filesystem.GRUB: 0,
 }
 """Characters that a file system's label has room for."""
 

@@ -88,6 +88,8 @@ def facts(report: ImageReport, contents: Mapping[int, str]) -> Facts:
     boot = dict.fromkeys(report.boot_files, "is there")
     boot |= {program.path: _signed(program) for program in report.programs}
     boot |= {f"command line of {uki.path}": uki.command_line or "" for uki in report.ukis}
+    if report.grub is not None:
+        boot[f"command line in {report.grub.path}"] = report.grub.command_line or ""
     return {
         "disk": {"size": format_size(report.size), "table": report.partition_table, "id": report.disk_id},
         "partitions": partitions,

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from image_composer.disk.layout import SECTOR
 from image_composer.evidence.deb822 import paragraphs
 from image_composer.inspect.esp import list_files, read_program
 from image_composer.inspect.files import Files
-from image_composer.inspect.model import ImageReport, PackageFound, PartitionFound, ProgramFound, UkiFound
+from image_composer.inspect.grub import CONFIGURATIONS, boot_loader, firmware, read_configuration
+from image_composer.inspect.model import (
+    GrubFound,
+    ImageReport,
+    PackageFound,
+    PartitionFound,
+    ProgramFound,
+    UkiFound,
+)
 from image_composer.inspect.opened import OpenedImage, open_image
 from image_composer.inspect.raw import RawImage, corrupted
 from image_composer.inspect.readers import files_of
@@ -62,6 +72,12 @@ def os_release(text: str) -> dict[str, str]:
     return fields
 
 
+def root_hash(command_line: str) -> str | None:
+    """Give the root hash that a kernel is started with; None when its root can change."""
+    found = re.search(r"(?:^|\s)roothash=([0-9a-fA-F]+)(?=\s|$)", command_line)
+    return found[1].lower() if found else None
+
+
 def report_of(path: Path, given: OpenedImage) -> ImageReport:
     """Say what an opened image holds, as `inspect_image` does."""
     image = given.disk
@@ -69,6 +85,7 @@ def report_of(path: Path, given: OpenedImage) -> ImageReport:
     root = _find_root(image, partitions)
     boot_files, programs, ukis = _boot(image, partitions)
     modules = root.names("/usr/lib/modules") if root else []
+    grub = _grub(image, root, partitions)
     return ImageReport(
         file=str(path),
         format=given.format,
@@ -79,9 +96,15 @@ def report_of(path: Path, given: OpenedImage) -> ImageReport:
         partitions=partitions,
         os_release=os_release(_text(root, "/etc/os-release")),
         hostname=_text(root, "/etc/hostname").strip() or None,
-        kernel_version=next((uki.kernel_version for uki in ukis), None) or next(reversed(modules), None),
+        kernel_version=next((uki.kernel_version for uki in ukis), None)
+        or (grub.kernel_version if grub else None)
+        or next(reversed(modules), None),
+        root_hash=next((found for uki in ukis if (found := root_hash(uki.command_line or ""))), None),
+        boot_loader=boot_loader(boot_files, grub),
+        firmware=firmware(boot_files, image.read(0, SECTOR), partitions),
         ukis=ukis,
         programs=programs,
+        grub=grub,
         boot_files=boot_files,
         fstab=[" ".join(line.split()) for line in _text(root, "/etc/fstab").splitlines() if _says_something(line)],
         packages=_packages(image, root, _separate_var(image, partitions)),
@@ -130,6 +153,17 @@ def _boot(
             found = [read_program(image, partition.start, path) for path in names]
             return files, [program for program, _ in found], [uki for _, uki in found if uki is not None]
     return [], [], []
+
+
+def _grub(image: RawImage, root: Files | None, partitions: Sequence[PartitionFound]) -> GrubFound | None:
+    """Read GRUB's configuration in the root, or on a partition of its own for /boot."""
+    others = [files_of(image, partition) for partition in partitions if partition.role == PartitionType.LINUX]
+    for name in CONFIGURATIONS:
+        for place, below in [(root, ""), *((other, "/boot") for other in others)]:
+            text = _text(place, name.removeprefix(below))
+            if text:
+                return read_configuration(name, text)
+    return None
 
 
 def _text(filesystem: Files | None, path: str) -> str:

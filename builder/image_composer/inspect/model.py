@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from image_composer.spec.base import SpecModel
 
 
@@ -60,6 +62,20 @@ class ProgramFound(SpecModel):
     signatures: list[SignatureFound]
 
 
+class GrubFound(SpecModel):
+    """What GRUB starts when nobody chooses."""
+
+    path: str
+    """Its configuration, below the root."""
+
+    kernel: str | None
+    """As the configuration has it: below the file system that /boot is on."""
+
+    initrd: str | None
+    kernel_version: str | None
+    command_line: str | None
+
+
 class PackageFound(SpecModel):
     """An installed package."""
 
@@ -92,9 +108,19 @@ class ImageReport(SpecModel):
 
     hostname: str | None
     kernel_version: str | None
-    """Of the first unified kernel image; without one, the last folder of modules by name."""
+    """Of the first unified kernel image, or of what GRUB starts; without one, the last folder of modules by name."""
+
+    boot_loader: str | None = None
+    """As the spec writes it; None for one that is not known."""
+
+    firmware: list[str] = Field(default_factory=list)
+    """What can start it, `uefi` or `bios`; empty when nothing for either was found."""
+
+    root_hash: str | None = None
+    """By which dm-verity checks an immutable root, as the first command line with one says; None when it can change."""
 
     ukis: list[UkiFound]
+    grub: GrubFound | None = None
     programs: list[ProgramFound]
     """EFI programs on the EFI system partition, and who has signed them."""
 

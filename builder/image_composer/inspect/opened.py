@@ -1,7 +1,7 @@
 """Opens an image in whatever form it is delivered, and gives its raw disk.
 
 A fixed VHD is read where it is. Everything else is unpacked or converted into a temporary file, which takes only what
-is in the image.
+is in the image; of an installer ISO it is the disk that it holds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, cast
 
 from image_composer.errors import InspectError, ToolError
 from image_composer.formats.vhd import FOOTER_SIZE, fixed_disk_size
+from image_composer.inspect.iso import INSTALLED_DISK, find_file, is_whole
 from image_composer.inspect.magic import SNIFFED_SIZE, container
 from image_composer.inspect.raw import RawImage, corrupted, not_an_image, open_raw, unreadable
 from image_composer.run import Runner
@@ -61,7 +62,10 @@ def open_image(path: Path, runner: Runner) -> Iterator[OpenedImage]:
         else:
             compression = Compression.NONE
         kind = _kind(given)
-        if kind in QEMU_DRIVERS:
+        if kind == OutputFormat.ISO:
+            given = stack.enter_context(_made(given, _take_installed))
+            given = stack.enter_context(_made(given, _unpack_zstd))
+        elif kind in QEMU_DRIVERS:
             given = stack.enter_context(_made(given, _Conversion(kind)))
         elif kind == OutputFormat.VHD:
             given = replace(given, size=given.size - FOOTER_SIZE)
@@ -131,6 +135,22 @@ _UNPACKERS: Mapping[str, Callable[[RawImage, Path], None]] = {
     Compression.GZIP: _unpack_gzip,
     Compression.XZ: _unpack_xz,
 }
+
+
+def _take_installed(given: RawImage, packed: Path) -> None:
+    """Copy the disk that an installer holds, still compressed."""
+    extents = find_file(given, INSTALLED_DISK)
+    if extents is None:
+        raise not_an_image(given.path, f"it is an ISO without {'/'.join(INSTALLED_DISK)}, so no installer of ours")
+    if not is_whole(given):
+        raise corrupted(given.path, "it is cut off")
+    with packed.open("xb") as stream:
+        for start, size in extents:
+            for offset in range(start, start + size, _CHUNK):
+                chunk = given.read(offset, min(_CHUNK, start + size - offset))
+                if not chunk:
+                    raise corrupted(given.path, "it is cut off")
+                stream.write(chunk)
 
 
 @dataclass(frozen=True, slots=True)

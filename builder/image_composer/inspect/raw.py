@@ -88,7 +88,7 @@ def not_an_image(path: Path, reason: str) -> InspectError:
     return InspectError(
         "INSPECT_NOT_AN_IMAGE",
         f"{path} is not a disk image that can be read: {reason}",
-        hint="give a raw, qcow2, VHD, VHDX or VMDK disk as 'image-composer build' makes them, plain or compressed",
+        hint="give a raw, qcow2, VHD, VHDX or VMDK disk, or an installer ISO, as 'image-composer build' makes them",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from image_composer.inspect.model import ImageReport, SignatureFound
 from image_composer.spec.base import format_size
+from image_composer.spec.image import OutputFormat
 
 
 def render_text(report: ImageReport) -> str:
@@ -16,7 +17,8 @@ def render_text(report: ImageReport) -> str:
 def _lines(report: ImageReport) -> Iterator[str]:
     packed = "" if report.compression == "none" else f" in {report.compression}"
     size = format_size(report.size)
-    yield f"{report.file}: {report.format}{packed}, {size}, partition table {report.partition_table}, {report.disk_id}"
+    kind = "iso, an installer of this disk" if report.format == OutputFormat.ISO else report.format
+    yield f"{report.file}: {kind}{packed}, {size}, partition table {report.partition_table}, {report.disk_id}"
     yield ""
     yield from _table(
         ("#", "label", "role", "file system", "start", "size", "uuid"),
@@ -37,6 +39,11 @@ def _lines(report: ImageReport) -> Iterator[str]:
     yield f"System:       {report.os_release.get('PRETTY_NAME', 'no root file system that can be read')}"
     yield f"Host name:    {report.hostname or '-'}"
     yield f"Kernel:       {report.kernel_version or '-'}"
+    yield f"Root:         {_root(report)}"
+    yield f"Boot loader:  {report.boot_loader or '-'}{' for ' if report.firmware else ''}{', '.join(report.firmware)}"
+    if report.grub is not None:
+        yield f"Boot image:   {report.grub.kernel or '-'} and {report.grub.initrd or '-'}, by {report.grub.path}"
+        yield f"Command line: {report.grub.command_line or '-'}"
     for uki in report.ukis:
         yield f"Boot image:   {uki.path}"
         yield f"Command line: {uki.command_line or '-'}"
@@ -50,6 +57,16 @@ def _lines(report: ImageReport) -> Iterator[str]:
         ("name", "version", "architecture"),
         [(package.name, package.version, package.architecture) for package in report.packages],
     )
+
+
+def _root(report: ImageReport) -> str:
+    """Say whether the root can change, and whether the partitions are those that the root hash names."""
+    if report.root_hash is None:
+        return "can be written to"
+    ids = {(partition.uuid or "").replace("-", "") for partition in report.partitions}
+    halves = {report.root_hash[:32], report.root_hash[32:]}
+    named = "" if halves <= ids else "; NO partitions have it in their ids"
+    return f"immutable, checked by dm-verity, root hash {report.root_hash}{named}"
 
 
 def _signed(signature: SignatureFound) -> str:

@@ -16,7 +16,7 @@ from image_composer.errors import AssemblyError
 from image_composer.provider import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
-from image_composer.root import operations, selinux
+from image_composer.root import grub, operations, selinux
 from image_composer.root.configure import Configurer, read_texts
 from image_composer.root.customise.kernel import MODULE_OPTIONS
 from image_composer.root.customise.software import removal_operations
@@ -25,10 +25,13 @@ from image_composer.root.initramfs import NAME as INITRD
 from image_composer.root.initramfs import make_initramfs
 from image_composer.root.install_deb import DebInstaller
 from image_composer.root.install_rpm import RpmInstaller
+from image_composer.root.installer import DRIVERS as INSTALLER_DRIVERS
+from image_composer.root.installer import NAME as INSTALLER
+from image_composer.root.installer import make_installer
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
 from image_composer.root.update import update_operations, with_image_version
-from image_composer.spec.image import EtcChanges, ImageSpec, Mutability, Partition
+from image_composer.spec.image import BootLoaderType, EtcChanges, ImageSpec, Mutability, Partition
 from image_composer.spec.scripts import Hook
 from image_composer.spec.system import SelinuxMode
 
@@ -36,9 +39,6 @@ KERNEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
 """What `uname -r` prints; it becomes part of commands and of the UKI."""
 
 OS_RELEASE = "/etc/os-release"
-
-BOOT_FILES = ("kernel", "stub", "loader", INITRD, "os-release")
-"""What the image stage needs to make the ESP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,9 @@ class Assembler:
 
     partitions: Sequence[Partition]
     identity: Identity
+    command_line: str
+    """The kernel's, of a root that can be changed."""
+
     epoch: int
     jobs: int
     reporter: Reporter
@@ -101,16 +104,26 @@ class Assembler:
             selinux.set_mode(self.sandbox, self.spec.selinux)
         kernel_version = self._kernel_version()
         self.reporter.info(f"making the initramfs of kernel {kernel_version}")
-        wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
-        settings = self.sandbox.act("match", patterns=[MODULE_OPTIONS])["paths"][MODULE_OPTIONS]
-        make_initramfs(self.sandbox, self.manifest.initramfs, kernel_version, early=wanted, settings=settings)
+        self._make_initramfs(kernel_version)
         configurer.run_hook(Hook.FINAL)
         removed = removal_operations(self.spec.package_manager, self.manifest.family)
         last = immutable_operations(moved or [], self._etc) if self._etc is not None else []
         self.sandbox.act("apply", operations=[*final_operations(), *removed, *last])
-        self._collect(kernel_version, boot_folder)
+        made = [INITRD, *self._install_grub(kernel_version)]
+        self._collect(kernel_version, boot_folder, made)
         labels = selinux.labels(self.sandbox) if self._is_labelled else {}
         return Assembled(kernel_version, self._seal(), labels)
+
+    def _make_initramfs(self, kernel_version: str) -> None:
+        """Make the initramfs, and the archive that makes an installer of it when one is asked for."""
+        wanted = early({mount.uuid: mount.partition for mount in self._mounts()}, self._etc) if self._etc else None
+        drivers = INSTALLER_DRIVERS if self.spec.has_installer else ()
+        settings = self.sandbox.act("match", patterns=[MODULE_OPTIONS])["paths"][MODULE_OPTIONS]
+        make_initramfs(
+            self.sandbox, self.manifest.initramfs, kernel_version, early=wanted, drivers=drivers, settings=settings
+        )
+        if self.spec.has_installer:
+            make_installer(self.sandbox)
 
     @property
     def _is_labelled(self) -> bool:
@@ -179,22 +192,45 @@ class Assembler:
             self.reporter.warning(f"the image holds the kernels {', '.join(versions)}; it starts {versions[-1]}")
         return versions[-1]
 
-    def _collect(self, kernel_version: str, boot_folder: Path) -> None:
+    def _install_grub(self, kernel_version: str) -> list[str]:
+        """Put what GRUB starts and its configuration into the root; give the files that start it, beside.
+
+        After leftovers are gone, among which a package's own initramfs is.
+        """
+        architecture, loader = self.spec.target.architecture, self.spec.boot_loader
+        facts = self.manifest.architectures[architecture].grub
+        if loader.type is not BootLoaderType.GRUB or facts is None:
+            return []
+        entry = grub.Entry(
+            title=self.manifest.title,
+            kernel_version=kernel_version,
+            kernel=self.manifest.boot_files[architecture].kernel.format(kernel=kernel_version),
+            initrd=facts.initrd.format(kernel=kernel_version),
+            command_line=self.command_line,
+        )
+        place = grub.boot_place(self.partitions, self.identity)
+        self.sandbox.act("collect", exchange=True, files={f"{BARE_EXCHANGE}/{INITRD}": entry.initrd})
+        self.sandbox.act("apply", operations=grub.root_operations(facts, entry, place))
+        return grub.make_cores(self.sandbox, facts, architecture, loader, place)
+
+    def _collect(self, kernel_version: str, boot_folder: Path, made: Sequence[str]) -> None:
         """Bring the files that start the machine out of the root.
 
         They are copied by a process that sees the root only, so no link in it can lead to a file of the host.
+
+        Args:
+            kernel_version: as `uname -r` prints it.
+            boot_folder: where they go.
+            made: those that are in the exchange folder already.
         """
         places = self.manifest.boot_files[self.spec.target.architecture]
-        wanted = {
-            places.kernel.format(kernel=kernel_version): "kernel",
-            places.stub: "stub",
-            places.loader: "loader",
-            OS_RELEASE: "os-release",
-        }
+        wanted = {places.kernel.format(kernel=kernel_version): "kernel", OS_RELEASE: "os-release"}
+        if self.spec.boot_loader.type is BootLoaderType.SYSTEMD_BOOT:
+            wanted |= {places.stub: "stub", places.loader: "loader"}
         files = {source: f"{BARE_EXCHANGE}/{name}" for source, name in wanted.items()}
         self.sandbox.act("collect", exchange=True, files=files)
         boot_folder.mkdir(exist_ok=True)
-        for name in BOOT_FILES:
+        for name in (*wanted.values(), *made, *([INSTALLER] if self.spec.has_installer else [])):
             take_file(self.sandbox.workspace / "exchange" / name, boot_folder / name)
 
     def _seal(self) -> dict[str, dict[str, int]]:

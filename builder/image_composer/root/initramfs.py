@@ -23,6 +23,7 @@ def make_initramfs(
     *,
     early: Early | None = None,
     settings: Sequence[str] = (),
+    drivers: Sequence[str] = (),
 ) -> None:
     """Run dracut; leaves the initramfs in the exchange folder.
 
@@ -34,21 +35,22 @@ def make_initramfs(
         kernel_version: as `uname -r` prints it.
         early: what it has to do for a root that is never written to.
         settings: files of the root that it needs, since without --hostonly dracut leaves out what is in /etc.
+        drivers: kernel modules beside those of the distribution.
 
     Raises:
         ToolError: dracut failed.
     """
     argv = ["dracut", "--force", "--no-hostonly", "--reproducible", "--no-early-microcode", "--quiet"]
     argv += ["--kver", kernel_version, "--compress", COMPRESSION]
-    modules, drivers, installed = [*facts.modules], [*facts.drivers], [*settings]
+    modules, wanted, installed = [*facts.modules], [*facts.drivers, *drivers], [*settings]
     if early is not None:
         tree = f"{EXCHANGE}/{INITRD_TREE}"
         sandbox.act("apply", system=True, exchange=True, operations=initrd_operations(tree, early))
         argv += ["--include", tree, "/"]
         installed += CHECKERS
         modules.append(DRACUT_MODULE)
-        drivers += DRIVERS
-    lists = (("install", installed), ("add", modules), ("omit", facts.omit_modules), ("add-drivers", drivers))
+        wanted += DRIVERS
+    lists = (("install", installed), ("add", modules), ("omit", facts.omit_modules), ("add-drivers", wanted))
     for option, words in lists:
         if words:
             argv += [f"--{option}", " ".join(words)]

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from image_composer.disk.cpio import write_cpio
 from image_composer.disk.measure import measure_tree
 from image_composer.root import inside_files, inside_record, inside_unpack
 from image_composer.root.inside_files import CHUNK, remove_entry
@@ -102,6 +103,13 @@ def collect(request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def archive(request: dict[str, Any]) -> dict[str, Any]:
+    """Write what is below a folder as an archive that the kernel unpacks."""
+    with Path(request["file"]).open("wb") as stream:
+        write_cpio(Path(request["tree"]), stream)
+    return {}
+
+
 def split(request: dict[str, Any]) -> dict[str, Any]:
     """Move what is below mount points to folders of their own, leaving the empty mount points behind.
 
@@ -166,6 +174,7 @@ ACTIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "paths": paths,
     "match": match,
     "collect": collect,
+    "archive": archive,
     "split": split,
     "seal": seal,
 }

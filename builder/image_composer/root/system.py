@@ -110,12 +110,15 @@ def fstab(mounts: Sequence[Mount], *, moved: Sequence[str] | None = None) -> str
 def growth_operations(partitions: Sequence[Partition]) -> list[Operation]:
     """Say what makes systemd-repart grow the partition that asks for it, see repart.d(5).
 
-    repart matches definitions to partitions by type and in order, so every partition before it has one too.
+    repart matches definitions to partitions by type and in order, so every partition before it has one too. It leaves
+    alone what it knows no definition of, and would want 10 MiB for what has one: GRUB's has 1.
     """
     if not any(partition.grow for partition in partitions):
         return []
     found = []
     for number, partition in enumerate(partitions):
+        if partition.type not in REPART_TYPES:
+            continue
         weight = "" if partition.grow else "Weight=0\nPaddingWeight=0\n"
         name = REPART_TYPES[partition.type]
         text = f"[Partition]\nType={name}\nLabel={partition.label}\n{weight}"
@@ -132,4 +135,4 @@ REPART_TYPES: Mapping[PartitionType, str] = {
     PartitionType.VAR: "var",
     PartitionType.LINUX: "linux-generic",
 }
-"""repart.d(5)'s names of partition types."""
+"""repart.d(5)'s names of partition types; it has none for GRUB's."""

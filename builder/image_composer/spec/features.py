@@ -28,6 +28,7 @@ class Feature(StrEnum):
     LANGUAGE = "language"
     TRUST = "trust"
     CLOUD_INIT = "cloud-init"
+    ISO = "iso"
 
 
 BY_PACKAGES = frozenset({Feature.FIREWALL, Feature.KEYMAP, Feature.LANGUAGE, Feature.TRUST, Feature.CLOUD_INIT})
@@ -49,6 +50,7 @@ def wanted_features(spec: ImageSpec) -> Mapping[Feature, str]:
         Feature.KEYMAP: ("locale.keymap", spec.locale.keymap is not None),
         Feature.LANGUAGE: ("locale.language", language is not None and language not in BUILT_IN_LANGUAGES),
         Feature.CLOUD_INIT: ("cloudInit", spec.cloud_init is not None),
+        Feature.ISO: ("outputs", spec.has_installer),
         Feature.TRUST: ("trust.certificates", bool(spec.trust.certificates)),
     }
     return {feature: path for feature, (path, is_wanted) in wanted.items() if is_wanted}

@@ -125,6 +125,9 @@ class PartitionType(StrEnum):
     VAR = "var"
     LINUX = "linux"
 
+    BIOS_BOOT = "bios-boot"
+    """What a BIOS starts of GRUB; the composer adds it."""
+
 
 class Filesystem(StrEnum):
     """A file system that a partition can hold."""
@@ -139,6 +142,9 @@ class Filesystem(StrEnum):
 
     VERITY = "verity"
     """No file system, but the hashes of one; the composer adds it."""
+
+    GRUB = "grub"
+    """No file system, but what a BIOS starts of GRUB; the composer adds it."""
 
 
 class Partition(SpecModel):
@@ -174,6 +180,45 @@ class Disk(SpecModel):
 
     partitions: list[Partition] = Field(default_factory=list, max_length=32)
     """Partitions in order; the provider's default layout when empty."""
+
+
+class BootLoaderType(StrEnum):
+    """A program that the firmware starts, and that starts the kernel."""
+
+    SYSTEMD_BOOT = "systemd-boot"
+    """Starts a unified kernel image, which holds kernel, initramfs and command line."""
+
+    GRUB = "grub"
+    """Starts kernel and initramfs out of the root, as its configuration there says."""
+
+
+class FirmwareType(StrEnum):
+    """What starts the machine."""
+
+    UEFI = "uefi"
+    BIOS = "bios"
+    BOTH = "both"
+    """One image for machines of either kind."""
+
+
+class BootLoader(SpecModel):
+    """What starts the kernel. docs/boot-loaders.md says what each is for."""
+
+    type: BootLoaderType = BootLoaderType.SYSTEMD_BOOT
+    """The program: `grub` is for images that can change, of distributions that have its packages."""
+
+    firmware: FirmwareType = FirmwareType.UEFI
+    """Firmware of the machines: `bios` and `both` need `grub`, and x86_64."""
+
+    @property
+    def uefi(self) -> bool:
+        """Whether machines with UEFI start it."""
+        return self.firmware is not FirmwareType.BIOS
+
+    @property
+    def bios(self) -> bool:
+        """Whether machines with a BIOS start it."""
+        return self.firmware is not FirmwareType.UEFI
 
 
 class Mutability(StrEnum):
@@ -268,6 +313,9 @@ class OutputFormat(StrEnum):
     VMDK = "vmdk"
     """streamOptimized, as VMware's import takes it; compressed inside."""
 
+    ISO = "iso"
+    """Installer that writes the raw disk, which is compressed inside, to a disk of the machine started from it."""
+
     UKI = "uki"
     """The unified kernel image alone: for PXE, and for updates."""
 
@@ -295,11 +343,55 @@ class Output(SpecModel):
     """One file that the build delivers."""
 
     format: OutputFormat
-    """Format of the file: `vhd` is the fixed one, `vmdk` is streamOptimized; `uki`, `root` and `root-verity` are parts
-    of the disk."""
+    """Format of the file: `vhd` is the fixed one, `vmdk` is streamOptimized, `iso` is an installer; `uki`, `root` and
+    `root-verity` are parts of the disk."""
 
     compression: Compression = Compression.NONE
-    """Compression of the file. `qcow2` and `vmdk` are compressed inside already and take none."""
+    """Compression of the file. `qcow2`, `vmdk` and `iso` are compressed inside already and take none."""
+
+
+class InstallRule(StrEnum):
+    """How the installer finds the disk that it writes to."""
+
+    ASK = "ask"
+    """Somebody chooses it at the console or the serial port."""
+
+    SMALLEST = "smallest"
+    LARGEST = "largest"
+    """Of the disks that the image fits on, but for those on USB and removable ones."""
+
+    SERIAL = "serial"
+    PATH = "path"
+
+
+class InstallTarget(SpecModel):
+    """The disk that the installer writes to."""
+
+    rule: InstallRule = InstallRule.ASK
+    """How it is found. All but `ask` need nobody."""
+
+    value: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:+/@#=,-]{1,255}$", max_length=255)] | None = None
+    """Serial number, as udev spells it, or path below /dev; for these two rules only."""
+
+
+class WhenDone(StrEnum):
+    """What the machine does when the image is on its disk."""
+
+    POWEROFF = "poweroff"
+    REBOOT = "reboot"
+
+
+class Installer(SpecModel):
+    """What the installer of an `iso` output does. Arguments of its kernel can change each at boot: docs/iso.md."""
+
+    target: InstallTarget = Field(default_factory=InstallTarget)
+    """Disk that it writes to."""
+
+    overwrite: Flag = False
+    """Whether it writes to a disk with a partition table or a file system on it without asking anybody."""
+
+    when_done: WhenDone = WhenDone.POWEROFF
+    """What the machine does at the end. `reboot` leads a machine that tries the medium first to the installer again."""
 
 
 class ImageSpec(SpecModel):
@@ -401,6 +493,9 @@ class ImageSpec(SpecModel):
     disk: Disk = Field(default_factory=Disk)
     """Size and layout of the disk."""
 
+    boot_loader: BootLoader = Field(default_factory=BootLoader)
+    """What starts the kernel, and on which firmware; systemd-boot on UEFI when absent."""
+
     mutability: Mutability = Mutability.MUTABLE
     """Whether the running system can change its own files. An immutable root is checked block by block (dm-verity);
     /var, /home, /root and /srv are writable, and so is /etc, whose changes lie beside it."""
@@ -415,6 +510,9 @@ class ImageSpec(SpecModel):
         default_factory=lambda: [Output(format=OutputFormat.RAW)], min_length=1, max_length=16
     )
     """Files that the build delivers."""
+
+    installer: Installer = Field(default_factory=Installer)
+    """What the installer of an `iso` output does."""
 
     verify: VerificationRequest = Field(default_factory=VerificationRequest)
     """What is checked of the finished image; changes nothing of it."""
@@ -439,3 +537,8 @@ class ImageSpec(SpecModel):
         default_factory=dict, exclude=True
     )
     """Values of variables, as text."""
+
+    @property
+    def has_installer(self) -> bool:
+        """Whether one of the outputs is an installer."""
+        return any(output.format is OutputFormat.ISO for output in self.outputs)

@@ -5,7 +5,9 @@ Rules about what a distribution can do need its manifest: `target_problems`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from image_composer.errors import Problem
@@ -15,10 +17,14 @@ from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.destination import Destination, S3Destination
 from image_composer.spec.features import unknown_features
 from image_composer.spec.image import (
+    Architecture,
+    BootLoaderType,
     Compression,
     Filesystem,
     ImageSpec,
     Immutable,
+    Installer,
+    InstallRule,
     Mutability,
     OutputFormat,
     Partition,
@@ -42,8 +48,15 @@ READ_ONLY = frozenset({Filesystem.SQUASHFS, Filesystem.EROFS})
 NEVER_MOUNTED = frozenset({"dev", "etc", "proc", "run", "sys"})
 """Folders of the root that the running system mounts itself, or reads before it mounts anything."""
 
-COMPRESSED_INSIDE = frozenset({OutputFormat.QCOW2, OutputFormat.VMDK})
+COMPRESSED_INSIDE = frozenset({OutputFormat.QCOW2, OutputFormat.VMDK, OutputFormat.ISO})
 """Formats whose content is compressed already; compressing them once more takes time and saves nothing."""
+
+BIOS_BOOT_LABEL = "bios-boot"
+"""Label of the partition that a BIOS starts GRUB from."""
+
+GRUB_ARGUMENT = re.compile(r"""([^\\'" ]+=)?"[^\\'"]*"|[^\\'"]*""")
+"""Arguments that reach the kernel through GRUB as they are: it puts a backslash before every quote and backslash, and
+quotes around what has blanks, which the kernel understands for whole arguments only."""
 
 LARGEST_VHD = 2040 << 30
 """Bytes: the dynamic format's limit, and Hyper-V's for the fixed one too."""
@@ -80,6 +93,8 @@ def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Pr
         _holds,
         unknown_features,
         second_slot,
+        _grub_packages,
+        _installer_kernel,
     )
     findings = [finding for rule in rules for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
@@ -171,9 +186,54 @@ def _outputs(spec: ImageSpec) -> Iterator[Finding]:
             yield "disk.size", f"is more than the {format_size(LARGEST_VHD)} that a {name} can hold"
 
 
+def _installer(spec: ImageSpec) -> Iterator[Finding]:
+    target = spec.installer.target
+    if not spec.has_installer and spec.installer != Installer():
+        yield "installer", "is without use: no output has the format 'iso'"
+    if target.rule in (InstallRule.SERIAL, InstallRule.PATH):
+        if target.value is None:
+            yield "installer.target.value", f"is missing: the rule is '{target.rule}'"
+        elif target.rule is InstallRule.PATH and not target.value.startswith("/dev/"):
+            yield "installer.target.value", "must be a path below /dev"
+    elif target.value is not None:
+        yield "installer.target.value", f"is without use: the rule is '{target.rule}'"
+    if target.rule is InstallRule.ASK and spec.installer.overwrite:
+        yield "installer.overwrite", "is without use: who is asked for the disk is asked about what is on it too"
+
+
 def _mutability(spec: ImageSpec) -> Iterator[Finding]:
     if spec.mutability is Mutability.MUTABLE and spec.immutable != Immutable():
         yield "immutable", "is without use: mutability is 'mutable'"
+
+
+def _boot_loader(spec: ImageSpec) -> Iterator[Finding]:
+    loader = spec.boot_loader
+    if loader.type is BootLoaderType.GRUB and spec.mutability is Mutability.IMMUTABLE:
+        yield "bootLoader.type", "can't be 'grub' for an immutable image: nothing would vouch for what it starts"
+    if loader.type is BootLoaderType.GRUB and spec.secure_boot is not None:
+        yield "bootLoader.type", "can't be 'grub' with secureBoot: it would start kernels that nobody has signed"
+    for number, output in enumerate(spec.outputs):
+        if loader.type is BootLoaderType.GRUB and output.format is OutputFormat.UKI:
+            yield f"outputs[{number}].format", "can't be 'uki': GRUB starts kernel and initramfs out of the root"
+        if loader.type is BootLoaderType.GRUB and output.format is OutputFormat.ISO:
+            yield f"outputs[{number}].format", "can't be 'iso': the installer starts by systemd's means, not by GRUB's"
+    if loader.bios and loader.type is not BootLoaderType.GRUB:
+        yield "bootLoader.firmware", f"must be 'uefi': {loader.type} starts on no other; a BIOS needs type 'grub'"
+    if loader.bios and spec.target.architecture is not Architecture.X86_64:
+        yield "bootLoader.firmware", f"must be 'uefi': no machine of {spec.target.architecture} has a BIOS"
+
+
+def _grub(spec: ImageSpec) -> Iterator[Finding]:
+    if spec.boot_loader.type is not BootLoaderType.GRUB:
+        return
+    for number, argument in enumerate(spec.kernel.command_line):
+        if not GRUB_ARGUMENT.fullmatch(argument):
+            yield f"kernel.commandLine[{number}]", "has quotes or a backslash where GRUB would change them"
+    if not spec.boot_loader.bios:
+        return
+    for number, partition in enumerate(spec.disk.partitions):
+        if partition.label == BIOS_BOOT_LABEL:
+            yield f"disk.partitions[{number}].label", "is that of the partition which the composer adds for GRUB"
 
 
 def _partitions(spec: ImageSpec) -> Iterator[Finding]:
@@ -185,7 +245,8 @@ def _partitions(spec: ImageSpec) -> Iterator[Finding]:
     yield from rules_system.once("disk.partitions", "mountPoint", points)
     for kind, what in ((PartitionType.ESP, "an EFI system partition"), (PartitionType.ROOT, "a root partition")):
         count = sum(partition.type is kind for partition in partitions)
-        if count != 1:
+        needless = kind is PartitionType.ESP and not spec.boot_loader.uefi
+        if count != 1 and not (needless and count == 0):
             yield "disk.partitions", f"must hold {what} (type {kind}) exactly once, not {count} times"
     for number, partition in enumerate(partitions):
         yield from _partition(spec, partition, f"disk.partitions[{number}]", is_last=number == len(partitions) - 1)
@@ -194,6 +255,9 @@ def _partitions(spec: ImageSpec) -> Iterator[Finding]:
 def _partition(spec: ImageSpec, partition: Partition, path: str, *, is_last: bool) -> Iterator[Finding]:
     if partition.type is PartitionType.ROOT_VERITY or partition.filesystem is Filesystem.VERITY:
         yield path, "holds the hashes of an immutable root, and is added by the composer itself"
+        return
+    if partition.type is PartitionType.BIOS_BOOT or partition.filesystem is Filesystem.GRUB:
+        yield path, "holds what a BIOS starts of GRUB, and is added by the composer itself"
         return
     yield from _read_only(spec, partition, path)
     is_vfat = partition.filesystem is Filesystem.VFAT
@@ -238,6 +302,17 @@ def _filesystems(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
             yield f"disk.partitions[{number}].filesystem", f"{manifest.title} can't mount it; known: {known}"
 
 
+def _grub_packages(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    loader = spec.boot_loader
+    facts = manifest.architectures.get(spec.target.architecture)
+    if loader.type is not BootLoaderType.GRUB or facts is None:
+        return
+    if facts.grub is None:
+        yield "bootLoader.type", f"{manifest.title} has no packages of GRUB for {spec.target.architecture}"
+    elif loader.bios and not facts.grub.bios_packages:
+        yield "bootLoader.firmware", f"{manifest.title} has no packages of GRUB for a BIOS"
+
+
 def _base_not_excluded(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
     for number, name in enumerate(spec.exclude_packages):
         if name in manifest.base_packages:
@@ -269,6 +344,25 @@ def _repository_families(spec: ImageSpec, manifest: Manifest) -> Iterator[Findin
 def _holds(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
     if spec.package_manager.holds and manifest.family != "deb":
         yield "packageManager.holds", f"can't be kept: {manifest.title} takes rpm packages, which know no holds"
+
+
+def _installer_kernel(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    facts = manifest.architectures.get(spec.target.architecture)
+    if facts is None or (spec.profile is not None and spec.profile not in manifest.profiles):
+        return  # told elsewhere
+    profile = manifest.profile(spec.profile)
+    kernel = spec.kernel.package or (profile and profile.kernel_package) or facts.kernel_package
+    for number, output in enumerate(spec.outputs):
+        if output.format is not OutputFormat.ISO or any(fnmatchcase(kernel, name) for name in facts.installer_kernels):
+            continue
+        known = ", ".join(facts.installer_kernels)
+        if known:
+            reason = f"the kernel {kernel} is not known to read such a medium (iso9660); those that are: {known}"
+        else:
+            reason = (
+                f"{manifest.title} has no kernel for {spec.target.architecture} that is known to start an installer"
+            )
+        yield f"outputs[{number}].format", f"can't be 'iso': {reason}"
 
 
 def _profile(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
@@ -313,10 +407,13 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"repositories"}), _repositories),
     (frozenset({"users"}), _users),
     (frozenset({"outputs", "disk", "mutability"}), _outputs),
+    (frozenset({"installer", "outputs"}), _installer),
     (frozenset({"mutability", "immutable"}), _mutability),
     (frozenset({"immutable", "version", "outputs"}), update_can_be_trusted),
     (frozenset({"disk", "immutable"}), sizes_fit),
-    (frozenset({"disk", "mutability"}), _partitions),
+    (frozenset({"bootLoader", "mutability", "target", "secureBoot", "outputs"}), _boot_loader),
+    (frozenset({"bootLoader", "kernel", "disk"}), _grub),
+    (frozenset({"disk", "mutability", "bootLoader"}), _partitions),
     (frozenset({"users", "groups"}), rules_system.accounts),
     (frozenset({"files", "folders"}), rules_system.files),
     (frozenset({"scripts"}), rules_system.scripts),

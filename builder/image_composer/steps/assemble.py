@@ -7,6 +7,7 @@ import os
 from image_composer.root.assemble import Assembler
 from image_composer.root.idmap import choose_ids, read_id_files
 from image_composer.root.sandbox import Sandbox
+from image_composer.steps.boot_loader import kernel_command_line
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import artifact_files, given_content
 from image_composer.workspace import AssembledRoot, FetchedPackages, TreeSize
@@ -35,6 +36,7 @@ def assemble_root(build: Build) -> None:
         files={name: workspace.packages / file for name, file in fetched.files.items()},
         partitions=build.partitions,
         identity=build.identity,
+        command_line=kernel_command_line(build),
         epoch=epoch,
         jobs=build.settings.jobs,
         reporter=build.reporter,

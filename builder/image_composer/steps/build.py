@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from image_composer.digest import bytes_sha256
+from image_composer.disk.grub import grub_partitions
 from image_composer.disk.identity import Identity
 from image_composer.disk.immutable import immutable_partitions
 from image_composer.provider import ArchitectureFacts, Manifest, Provider, find_manifest
@@ -115,11 +116,12 @@ class Build:
 
     @property
     def partitions(self) -> list[Partition]:
-        """The disk's partitions: the user's, or the distribution's default, and what an immutable root adds."""
-        given = list(self.spec.image.disk.partitions) or list(self.manifest.partitions)
-        if self.spec.image.mutability is Mutability.MUTABLE:
-            return given
-        return immutable_partitions(given, second_slot=self.spec.image.immutable.update is not None)
+        """The disk's partitions: the user's, or the distribution's default, and what an immutable root or GRUB adds."""
+        spec = self.spec.image
+        given = list(spec.disk.partitions) or list(self.manifest.partitions)
+        if spec.mutability is Mutability.IMMUTABLE:
+            return immutable_partitions(given, second_slot=spec.immutable.update is not None)
+        return grub_partitions(given, spec.boot_loader, own=bool(spec.disk.partitions))
 
     @cached_property
     def store(self) -> ContentStore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from image_composer.disk import ext4, ext4_size
 from image_composer.disk.assemble import write_disk
@@ -14,29 +14,17 @@ from image_composer.disk.immutable import EMPTY, sized_slots, slot_names
 from image_composer.disk.labels import labels_by_partition
 from image_composer.disk.layout import DiskLayout, PlannedPartition, plan
 from image_composer.disk.tools import ToolRunner
-from image_composer.disk.uki import UkiSections, write_uki
-from image_composer.formats.naming import kernel_name
 from image_composer.root.assemble import tree_folder
 from image_composer.spec.base import format_size, parse_size
-from image_composer.spec.image import Architecture, Filesystem, PartitionType
-from image_composer.steps import secure_boot
+from image_composer.spec.image import Filesystem, PartitionType
+from image_composer.steps import boot_loader, secure_boot
 from image_composer.steps.assemble import sandbox
 from image_composer.steps.build import Build
 from image_composer.steps.verity_root import VerityRoot, make_verity_root
 from image_composer.workspace import AssembledRoot, FinishedDisk, PlannedEsp, TreeSize
 
-REMOVABLE_LOADER = {Architecture.X86_64: "BOOTX64.EFI", Architecture.AARCH64: "BOOTAA64.EFI"}
-"""Name by which firmware finds a boot loader on a disk it knows nothing of (UEFI specification, 3.5.1.1)."""
-
-LOADER_NAME = {Architecture.X86_64: "systemd-bootx64.efi", Architecture.AARCH64: "systemd-bootaa64.efi"}
-KERNELS = PurePosixPath("EFI/Linux")
-LOADER_CONFIGURATION = b"timeout 0\n"
-
 SHARED = 0o666
 """Mode of the disk: `attest` is another user in a pod, writes signatures into it and links outputs to it."""
-
-UNATTENDED = ["panic=10", "rd.shell=0", "rd.emergency=reboot"]
-"""Kernel arguments by which a version that doesn't start is tried again, and then passed over, with nobody there."""
 
 
 def make_disk(build: Build) -> None:
@@ -50,22 +38,12 @@ def make_disk(build: Build) -> None:
     assembled = workspace.read(workspace.assembled, AssembledRoot)
     workspace.parts.mkdir(exist_ok=True)
     verity = make_verity_root(build, assembled)
-    command_line = kernel_command_line(build, verity)
-    write_uki(
-        workspace.uki,
-        (workspace.boot / "stub").read_bytes(),
-        UkiSections(
-            os_release=(workspace.boot / "os-release").read_bytes(),
-            command_line=command_line,
-            kernel_release=assembled.kernel_version,
-            kernel=workspace.boot / "kernel",
-            initrd=workspace.boot / "initrd",
-        ),
-    )
-    files = secure_boot.prepared_files(esp_files(build, workspace.uki), build.spec.image.secure_boot)
+    boot_loader.write_kernel_image(build, assembled, verity.arguments() if verity else None)
+    files = secure_boot.prepared_files(boot_loader.esp_files(build), build.spec.image.secure_boot)
     layout = plan_disk(build, assembled, files, verity)
     tools: ToolRunner = build.runner
-    write_disk(layout, make_partitions(build, assembled, layout, files, verity), workspace.disk, tools=tools)
+    images = make_partitions(build, assembled, layout, files, verity)
+    write_disk(layout, images, workspace.disk, boot_code=boot_loader.boot_code(build, layout), tools=tools)
     workspace.disk.chmod(SHARED)
     root_size = sum(tree.blocks for tree in assembled.trees.values()) * ext4_size.BLOCK
     finished = FinishedDisk(
@@ -78,29 +56,6 @@ def make_disk(build: Build) -> None:
     build.reporter.conclude(f"a disk of {format_size(layout.size)}")
 
 
-def kernel_command_line(build: Build, verity: VerityRoot | None = None) -> str:
-    """Give the command line: where the root is, the provider's arguments, the user's."""
-    root = next(partition for partition in build.partitions if partition.type is PartitionType.ROOT)
-    spec, profile = build.spec.image, build.manifest.profile(build.spec.image.profile)
-    place = verity.arguments() if verity else [f"root=PARTUUID={build.identity.partition(root.label)}"]
-    failing = UNATTENDED if spec.immutable.update else []
-    own = [*place, *build.target[2].command_line, *failing]
-    return " ".join([*own, *(profile.command_line if profile else []), *spec.kernel.command_line])
-
-
-def esp_files(build: Build, uki: Path) -> list[EspFile]:
-    """Give what goes onto the EFI system partition."""
-    architecture = build.spec.image.target.architecture
-    loader = build.workspace.boot / "loader"
-    return [
-        EspFile(PurePosixPath("EFI/BOOT") / REMOVABLE_LOADER[architecture], loader),
-        EspFile(PurePosixPath("EFI/systemd") / LOADER_NAME[architecture], loader),
-        EspFile(KERNELS / kernel_name(build.spec.image), uki),
-        EspFile(PurePosixPath("loader/loader.conf"), LOADER_CONFIGURATION),
-        EspFile(PurePosixPath("loader/entries.srel"), b"type1\n"),
-    ]
-
-
 def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile], verity: VerityRoot | None) -> DiskLayout:
     """Give every partition its place."""
     contents = {
@@ -111,6 +66,7 @@ def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile], veri
     for partition in partitions:
         if partition.type is PartitionType.ESP:
             contents[partition.label] = fat_size_needed([*files, *next_kernel(files)] if updated else files)
+    contents |= boot_loader.bios_core_size(build)
     if verity is not None:
         contents |= verity.sizes
         if updated:
@@ -141,7 +97,7 @@ def next_kernel(files: list[EspFile]) -> list[EspFile]:
     return [
         replace(file, destination=file.destination.with_suffix(".next.efi"))
         for file in files
-        if file.destination.parent == KERNELS
+        if file.destination.parent == boot_loader.KERNELS
     ]
 
 
@@ -166,6 +122,9 @@ def make_partitions(
         if planned.partition.filesystem is Filesystem.VFAT:
             parameters = FatParameters(planned.size, planned.filesystem_uuid, planned.filesystem_label, assembled.epoch)
             make_fat(files, image, parameters, tools=build.runner)
+            return image
+        if planned.partition.filesystem is Filesystem.GRUB:
+            image.write_bytes(boot_loader.bios_core(build, planned))
             return image
         tree = assembled.trees.get(planned.label, TreeSize(blocks=1, inodes=1))
         is_mounted = planned.label in assembled.trees

@@ -14,7 +14,7 @@ from image_composer.repository.resolve import resolve
 from image_composer.repository.sources import DebSource, RepositorySource, RpmSource
 from image_composer.settings import KEYS_PREFIX, Settings, archive_variable
 from image_composer.spec.features import wanted_features
-from image_composer.spec.image import ImageSpec, Repository, Signed
+from image_composer.spec.image import BootLoaderType, ImageSpec, Repository, Signed
 from image_composer.spec.packages import parse_package_request
 from image_composer.steps.build import Build
 
@@ -61,7 +61,8 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
     asked_for = {parse_package_request(text).name for text in spec.packages}
     chosen = _not_stood_in_for(profile.packages if profile else [], spec.exclude_packages, asked_for)
     defaults = _not_stood_in_for(manifest.default_packages, spec.exclude_packages, {*asked_for, *chosen}) + chosen
-    own = [*manifest.base_packages, *defaults, kernel, *facts.boot_packages, *manifest.initramfs.packages, *features]
+    loader = boot_packages(spec, facts)
+    own = [*manifest.base_packages, *defaults, kernel, *loader, *manifest.initramfs.packages, *features]
     names = [*spec.packages, *(name for name in own if name not in asked_for)]
     return PackageQuery(
         names=tuple(dict.fromkeys(names)),
@@ -69,6 +70,15 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
         install_recommends=spec.install_recommends,
         versions=((kernel, spec.kernel.version),) if spec.kernel.version else (),
     )
+
+
+def boot_packages(spec: ImageSpec, facts: ArchitectureFacts) -> list[str]:
+    """Give the packages that bring the boot loader; that there are some for GRUB, `target_problems` has seen to."""
+    loader, grub = spec.boot_loader, facts.grub
+    if loader.type is not BootLoaderType.GRUB or grub is None:
+        return list(facts.boot_packages)
+    uefi, bios = grub.uefi_packages if loader.uefi else [], grub.bios_packages if loader.bios else []
+    return [*grub.packages, *uefi, *bios]
 
 
 def _not_stood_in_for(

@@ -6,7 +6,7 @@ What is signed is decided without the key, so that nothing of the disk depends o
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -98,6 +98,25 @@ def sign_disk(build: Build, assembled: AssembledRoot) -> Signed | None:
 def signing_time(certificate: Certificate, epoch: int) -> datetime:
     """Give the time that signatures say: that of the image, but none at which the certificate was not valid yet."""
     return max(datetime.fromtimestamp(epoch, UTC), certificate.not_before)
+
+
+def program_signer(build: Build, assembled: AssembledRoot) -> Callable[[Path, Path], None] | None:
+    """Give what signs further EFI programs, once the disk is signed; None for a spec that doesn't ask for it.
+
+    Raises:
+        SigningError: the key is the wrong one.
+    """
+    wanted, file = build.spec.image.secure_boot, build.settings.secure_boot_key
+    if wanted is None or file is None:
+        return None
+    certificate = read_pem(wanted.certificate)
+    key = signing_key(file, certificate, build.workspace.signed, tools=build.runner)
+    signed_at = signing_time(certificate, assembled.epoch)
+
+    def sign(source: Path, destination: Path) -> None:
+        program.sign_program(source, destination, key, signed_at, tools=build.runner)
+
+    return sign
 
 
 class _Signer:

@@ -109,6 +109,7 @@ def start(build: Build, scratch: Path) -> BootReport:
         token=secrets.token_hex(8),
         runner=build.runner,
         reporter=build.reporter,
+        bios=not build.spec.image.boot_loader.uefi,
     )
 
 

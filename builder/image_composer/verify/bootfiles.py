@@ -27,7 +27,8 @@ def check_boot_files(subject: Subject) -> Check:
     problems = [] if loader.upper() in there else [f"there is no {loader}, by which firmware finds a boot loader"]
     if not subject.ukis and not _other_loader(subject):
         problems.append("there is no kernel that the boot loader could start")
-    return judged("boot-files", problems, f"{loader} is there, and {len(subject.ukis)} unified kernel image(s)")
+    kernels = f"{len(subject.ukis)} unified kernel image(s)" if subject.ukis else "a boot loader's list of kernels"
+    return judged("boot-files", problems, f"{loader} is there, and {kernels}")
 
 
 def check_signatures(subject: Subject) -> Check:

@@ -48,7 +48,7 @@ class Ending:
 
 
 def boot_test(
-    disk: Path, place: Place, *, timeout: float, token: str, runner: Runner, reporter: Reporter
+    disk: Path, place: Place, *, timeout: float, token: str, runner: Runner, reporter: Reporter, bios: bool = False
 ) -> BootReport:
     """Start a disk and wait until it has come up, or will not.
 
@@ -59,12 +59,13 @@ def boot_test(
         token: word that no image can know before.
         runner: runs QEMU.
         reporter: told of the machine and of the time.
+        bios: whether the machine has a BIOS instead of UEFI.
 
     Raises:
         VerifyError: VERIFY_NO_FIRMWARE.
         ToolError: QEMU is missing or does not start.
     """
-    firmware, accelerator = find_firmware(), choose_accelerator(runner)
+    firmware, accelerator = None if bios else find_firmware(), choose_accelerator(runner)
     reporter.info(f"starting the image with {accelerator}, which may take {timeout:.0f} s")
     layer, said = place.scratch / "layer.qcow2", place.scratch / "witness"
     said.touch()

@@ -62,6 +62,13 @@ class Firmware:
     """Whether the store is one machine's own, which writes to it: what it keeps there is there at its next start."""
 
 
+class Drive(StrEnum):
+    """What a medium is in."""
+
+    CD = "cd"
+    USB = "usb"
+
+
 @dataclass(frozen=True, slots=True)
 class Hardware:
     """The machine that an image is started on."""
@@ -79,6 +86,15 @@ class Hardware:
 
     ssh_port: int | None = None
     """Port of 127.0.0.1 that leads to the machine's port 22."""
+
+    medium: Path | None = None
+    """A medium that the machine starts from before its disk; never written to."""
+
+    medium_drive: Drive = Drive.CD
+    """What the medium is in."""
+
+    further_disks: tuple[Path, ...] = ()
+    """Raw disks beside the first one, written to as `snapshot` says."""
 
     extra: tuple[str, ...] = ()
     """Further arguments for QEMU."""
@@ -169,6 +185,8 @@ def machine_command(image: Path, hardware: Hardware, console: Console, *, image_
         *_flash(hardware.firmware),
         *("-drive", drive),
         *("-device", "virtio-blk-pci,drive=disk,bootindex=1"),
+        *_further_disks(hardware.further_disks, snapshot),
+        *_medium(hardware),
         *("-netdev", f"user,id=net{forward}"),
         *("-device", "virtio-net-pci,netdev=net,romfile="),  # no ROM: nothing is to be booted from the network
         *("-object", "rng-random,id=rng,filename=/dev/urandom"),
@@ -180,6 +198,25 @@ def machine_command(image: Path, hardware: Hardware, console: Console, *, image_
 
 _BARE = ("-nodefaults", "-no-user-config", "-display", "none")
 """No device, file or window that the command line doesn't name."""
+
+
+def _further_disks(disks: Sequence[Path], snapshot: str) -> Sequence[str]:
+    words: list[str] = []
+    for number, disk in enumerate(disks):
+        name = f"disk{number}"
+        drive = f"if=none,id={name},file={_value(disk.absolute())},format=raw,snapshot={snapshot},discard=unmap"
+        words += ["-drive", drive, "-device", f"virtio-blk-pci,drive={name}"]
+    return words
+
+
+def _medium(hardware: Hardware) -> Sequence[str]:
+    if hardware.medium is None:
+        return ()
+    drive = f"if=none,id=medium,file={_value(hardware.medium.absolute())},format=raw,readonly=on"
+    if hardware.medium_drive is Drive.CD:
+        return ("-drive", f"{drive},media=cdrom", "-device", "ide-cd,drive=medium,bootindex=0")
+    stick = "usb-storage,drive=medium,removable=on,bootindex=0"
+    return ("-drive", drive, "-device", "qemu-xhci", "-device", stick)
 
 
 def _processor(accelerator: Accelerator) -> Sequence[str]:

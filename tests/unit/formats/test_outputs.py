@@ -1,6 +1,7 @@
 import itertools
 import json
 import random
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -19,7 +20,8 @@ from image_composer.run import Runner
 from image_composer.settings import MIB
 from image_composer.spec.image import PARTS, Compression, Output, OutputFormat
 from image_composer.spec.rules import COMPRESSED_INSIDE
-from support.disks import EPOCH, IDENTITY, say
+from support.disks import EPOCH, IDENTITY, partition_table, say
+from support.installing import installer_parts
 
 STAMP = Stamp(IDENTITY, EPOCH)
 
@@ -36,7 +38,7 @@ UNPACKERS = {Compression.ZSTD: "zstd", Compression.XZ: "xz", Compression.GZIP: "
 
 ALL = [
     Output(format=name, compression=compression)
-    for name, compression in itertools.product(QEMU_DRIVERS, Compression)
+    for name, compression in itertools.product((*QEMU_DRIVERS, OutputFormat.ISO), Compression)
     if compression is Compression.NONE or name not in COMPRESSED_INSIDE
 ]
 
@@ -72,7 +74,12 @@ def write(
     place = folder or raw.parent / "images"
     place.mkdir(parents=True, exist_ok=True)
     wanted = [Wanted(output, place / f"edge-{ident(output)}") for output in outputs]
-    write_outputs(raw, wanted, Workshop(stamp, Runner(), raw.parent / "scratch", jobs), parts)
+    boot = raw.parent / "boot"
+    installer = installer_parts(boot) if any(output.format is OutputFormat.ISO for output in outputs) else None
+    try:
+        write_outputs(raw, wanted, Workshop(stamp, Runner(), raw.parent / "scratch", jobs, installer), parts)
+    finally:
+        shutil.rmtree(boot, ignore_errors=True)
     return [item.file for item in wanted]
 
 
@@ -87,8 +94,13 @@ def unpacked(file: Path, output: Output) -> Path:
 
 
 def as_raw(file: Path, output: Output) -> Path:
-    """Give the disk in an output, as QEMU reads it."""
+    """Give the disk in an output, as QEMU reads it, or xorriso."""
     raw = file.with_name(f"{file.name}.back")
+    if output.format is OutputFormat.ISO:
+        packed = file.with_name(f"{file.name}.zst")
+        say("xorriso", "-osirrox", "on", "-indev", file, "-extract", "/image/disk.zst", packed)
+        say("zstd", "-d", "-q", packed, "-o", raw)
+        return raw
     say("qemu-img", "convert", "-f", QEMU_DRIVERS[output.format], "-O", "raw", unpacked(file, output), raw)
     return raw
 
@@ -101,7 +113,7 @@ def information(file: Path, output: Output) -> dict[str, Any]:
 
 
 def test_every_format_has_a_writer() -> None:
-    assert set(WRITERS) == set(OutputFormat) == set(QEMU_DRIVERS) | PARTS
+    assert {*WRITERS, OutputFormat.ISO} == set(OutputFormat) == {*QEMU_DRIVERS, OutputFormat.ISO} | PARTS
 
 
 @pytest.mark.parametrize("output", ALL, ids=ident)
@@ -248,3 +260,20 @@ def test_a_vmdk_is_a_stream_that_knows_itself_by_its_published_name(tmp_path: Pa
     head = written.read_bytes()[:4096]
     assert b'SPARSE "edge-vmdk-none"' in head
     assert b'ddb.adapterType = "lsilogic"' in head
+
+
+def test_what_is_delivered_compressed_is_what_an_installer_holds(tmp_path: Path) -> None:
+    zstd, iso = Output(format=OutputFormat.RAW, compression=Compression.ZSTD), Output(format=OutputFormat.ISO)
+    packed, medium = write(raw_disk(tmp_path / "disk.raw"), zstd, iso)
+    assert packed.read_bytes() in medium.read_bytes()
+
+
+def test_an_installer_starts_on_uefi_and_on_a_bios_from_a_cd_and_from_a_stick(tmp_path: Path) -> None:
+    [medium] = write(raw_disk(tmp_path / "disk.raw"), Output(format=OutputFormat.ISO))
+    told = say("xorriso", "-indev", medium, "-report_el_torito", "plain", "-report_system_area", "plain")
+    boots = [line.split(":")[1].split()[1] for line in told.splitlines() if line.startswith("El Torito boot img :")]
+    assert boots == ["BIOS", "UEFI"]
+    assert "grub2-mbr" in told
+    partitions = {partition["type"]: partition["start"] for partition in partition_table(medium)["partitions"]}
+    start = partitions["C12A7328-F81F-11D2-BA4B-00A0C93EC93B"]
+    assert "BOOTX64.EFI" in say("mdir", "-b", "-i", f"{medium}@@{start * 512}", "::/EFI/BOOT")

@@ -4,10 +4,13 @@ import json
 import os
 import shutil
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from image_composer.inspect.compare import Change, ImageDiff, compare_images, differences, render_diff
+from image_composer.inspect.image import inspect_image, root_hash
+from image_composer.inspect.render import render_text
 from image_composer.run import Runner
 from support.composer import Composer
 from support.disks import say
@@ -70,3 +73,24 @@ def test_sections_are_told_in_order_and_what_is_equal_is_not() -> None:
 def test_nothing_that_an_image_holds_steers_the_terminal() -> None:
     change = Change(section="system", subject="NAME", old="a", new="\x1b[2J")
     assert "\x1b" not in render_diff(ImageDiff(old="a", new="b", same=False, changes=[change]))
+
+
+def test_an_immutable_root_is_told_with_its_hash_and_whether_the_partitions_have_it(image: Path) -> None:
+    report = inspect_image(image, Runner())
+    assert "Root:         can be written to\n" in render_text(report)
+    top = "0123456789abcdef" * 4
+    immutable = report.model_copy(update={"root_hash": top})
+    assert f"immutable, checked by dm-verity, root hash {top}; NO partitions" in render_text(immutable)
+    found = [
+        partition.model_copy(update={"uuid": str(UUID(hex=half))})
+        for partition, half in zip(report.partitions, (top[:32], top[32:]), strict=True)
+    ]
+    assert f"root hash {top}\n" in render_text(immutable.model_copy(update={"partitions": found}))
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("ro roothash=AB12 quiet", "ab12"), ("roothash=ab12", "ab12"), ("xroothash=ab12", None), ("roothash=", None)],
+)
+def test_a_root_hash_is_read_off_the_command_line(line: str, found: str | None) -> None:
+    assert root_hash(line) == found

@@ -16,6 +16,7 @@ from image_composer.inspect.image import inspect_image
 from image_composer.inspect.render import render_text
 from image_composer.run import Runner
 from image_composer.spec.image import PARTS, Compression, Output, OutputFormat
+from support.installing import installer_parts
 
 MIB = 1024 * 1024
 STAMP = Stamp(Identity("e" * 64), 1_700_000_000)
@@ -36,7 +37,8 @@ def ident(output: Output) -> str:
 def written(image: Path, folder: Path, output: Output) -> Path:
     """Give an image in another form; its name says nothing of it, and is full of what tools take for syntax."""
     file = folder / "image:x?,@@ json:{}"
-    write_outputs(image, [Wanted(output, file)], Workshop(STAMP, Runner(), folder / "scratch", 2))
+    parts = installer_parts(folder / "boot") if output.format is OutputFormat.ISO else None
+    write_outputs(image, [Wanted(output, file)], Workshop(STAMP, Runner(), folder / "scratch", 2, parts))
     return file
 
 
@@ -93,7 +95,7 @@ def test_garbage_that_begins_as_a_format_is_damaged(tmp_path: Path, content: byt
 
 
 @pytest.mark.parametrize(
-    ("content", "kind"), [(b"\0" * 0x8001 + b"CD001", "iso"), (b"# Disk DescriptorFile\n", "vmdk"), (b"BZh", "bzip2")]
+    ("content", "kind"), [(b"\0" * 0x8001 + b"CD001", "ISO"), (b"# Disk DescriptorFile\n", "vmdk"), (b"BZh", "bzip2")]
 )
 def test_a_format_that_no_build_delivers_is_named(tmp_path: Path, content: bytes, kind: str) -> None:
     other = tmp_path / "other"

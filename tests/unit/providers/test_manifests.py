@@ -41,6 +41,17 @@ def test_what_a_manifest_keeps_by_architecture_is_complete(case: Case) -> None:
         assert all(path.startswith("/") for path in (places.kernel, places.stub, places.loader))
 
 
+def test_grub_is_there_for_a_bios_where_there_is_one(case: Case) -> None:
+    _, manifest = case
+    for architecture, facts in manifest.architectures.items():
+        if facts.grub is None:
+            assert manifest.distribution == "emt", "which has none that is known"
+            continue
+        assert bool(facts.grub.bios_packages) == (architecture == "x86_64")
+        assert "{kernel}" in facts.grub.initrd
+        assert facts.grub.folder.startswith("/boot/")
+
+
 def test_names_in_a_manifest_are_there_once(case: Case) -> None:
     _, manifest = case
     always = [*manifest.base_packages, *(default.name for default in manifest.default_packages)]

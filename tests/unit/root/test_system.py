@@ -18,7 +18,7 @@ from image_composer.root.system import (
     hosts,
     system_operations,
 )
-from image_composer.spec.image import Partition, PartitionType
+from image_composer.spec.image import Filesystem, Partition, PartitionType
 
 
 def partition(label: str, point: str | None = None, kind: str = "linux", **fields: Any) -> Partition:
@@ -63,7 +63,13 @@ def test_repart_is_told_of_every_partition_in_order_and_which_one_grows() -> Non
 
 
 def test_repart_knows_every_type_of_partition() -> None:
-    assert set(REPART_TYPES) == set(PartitionType)
+    assert set(REPART_TYPES) == set(PartitionType) - {PartitionType.BIOS_BOOT}
+
+
+def test_repart_is_told_nothing_of_a_type_that_it_has_no_name_for() -> None:
+    core = Partition(label="bios-boot", type=PartitionType.BIOS_BOOT, filesystem=Filesystem.GRUB)
+    found = growth_operations([core, ESP, partition("data", "/srv", "srv", grow=True)])
+    assert [operation["path"] for operation in found] == ["/etc/repart.d/11-ESP.conf", "/etc/repart.d/12-data.conf"]
 
 
 def test_names_of_repart_files_sort_as_the_partitions_stand() -> None:

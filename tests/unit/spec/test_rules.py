@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from image_composer.provider import Family, Manifest, Profile, load_providers
+from image_composer.spec.image import Architecture
 from image_composer.spec.rules import spec_problems, target_problems
 from support.specs import PARTITIONS, SHA512_HASH, bare, image_spec, problems, read
 
 ESP, ROOT = PARTITIONS
+ARM = {"distribution": "elxr", "release": "12", "architecture": "aarch64"}
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n..."
 
 
@@ -39,7 +41,9 @@ def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
         {"users": [{"name": "root", "passwordHash": SHA512_HASH, "sudo": "password"}]},
         {"users": [{"name": "a", "uid": 1000}, {"name": "b", "uid": 1001}, {"name": "c"}, {"name": "d"}]},
         {"outputs": [{"format": "raw", "compression": name} for name in ("none", "zstd", "xz", "gzip")]},
-        {"outputs": [{"format": name} for name in ("raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk")]},
+        {"outputs": [{"format": name} for name in ("raw", "qcow2", "vhd", "vhd-dynamic", "vhdx", "vmdk", "iso")]},
+        {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "smallest"}, "overwrite": True}},
+        {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "path", "value": "/dev/vda"}}},
         {"outputs": [{"format": name, "compression": "gzip"} for name in ("vhd", "vhd-dynamic", "vhdx")]},
         {"outputs": [{"format": "vhd"}, {"format": "vhd-dynamic"}], "disk": {"size": "2040GiB"}},
         {"outputs": [{"format": "vhdx"}, {"format": "raw"}], "disk": {"size": "3TiB"}},
@@ -52,6 +56,14 @@ def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
             "outputs": [{"format": "root", "compression": "xz"}, {"format": "root-verity"}, {"format": "uki"}],
         },
         {"outputs": [{"format": "root", "compression": "zstd"}, {"format": "uki"}]},
+        {"bootLoader": {"type": "grub", "firmware": "both"}, "kernel": {"commandLine": ['a="b c"', '"d=e f"', "g=h"]}},
+        {
+            "bootLoader": {"type": "grub"},
+            "target": {"distribution": "elxr", "release": "12", "architecture": "aarch64"},
+        },
+        {"bootLoader": {"type": "grub", "firmware": "bios"}, **disk(ROOT)},
+        {"bootLoader": {"type": "grub", "firmware": "bios"}, **disk(ESP, ROOT)},
+        {"kernel": {"commandLine": ["a=b\\c'"]}},
         {"mutability": "immutable", **disk(ESP, {**ROOT, "filesystem": "squashfs"})},
         disk(
             {**ESP, "mountPoint": None},
@@ -181,6 +193,46 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
             )
             for name in ("vhd", "vhd-dynamic")
         ),
+        (
+            {"mutability": "immutable", "bootLoader": {"type": "grub"}},
+            ["bootLoader.type: can't be 'grub' for an immutable image: nothing would vouch for what it starts"],
+        ),
+        *(
+            (
+                {"bootLoader": {"firmware": firmware}},
+                ["bootLoader.firmware: must be 'uefi': systemd-boot starts on no other; a BIOS needs type 'grub'"],
+            )
+            for firmware in ("bios", "both")
+        ),
+        (
+            {"target": ARM, "bootLoader": {"type": "grub", "firmware": "both"}},
+            ["bootLoader.firmware: must be 'uefi': no machine of aarch64 has a BIOS"],
+        ),
+        (
+            {"bootLoader": {"type": "grub"}, "kernel": {"commandLine": ["a", 'b=c"d e"', "f='g'", "h\\x20"]}},
+            [f"kernel.commandLine[{at}]: has quotes or a backslash where GRUB would change them" for at in (1, 2, 3)],
+        ),
+        (
+            {
+                "bootLoader": {"type": "grub", "firmware": "both"},
+                **disk(ESP, {"label": "bios-boot", "type": "linux", "filesystem": "ext4"}, ROOT),
+            },
+            ["disk.partitions[1].label: is that of the partition which the composer adds for GRUB"],
+        ),
+        (
+            {
+                "bootLoader": {"type": "grub", "firmware": "bios"},
+                **disk(ESP, {**ESP, "label": "x", "mountPoint": None}, ROOT),
+            },
+            ["disk.partitions: must hold an EFI system partition (type esp) exactly once, not 2 times"],
+        ),
+        *(
+            (
+                disk({"label": "core", **wrong}, ESP, ROOT),
+                ["disk.partitions[0]: holds what a BIOS starts of GRUB, and is added by the composer itself"],
+            )
+            for wrong in ({"type": "bios-boot", "filesystem": "ext4"}, {"type": "linux", "filesystem": "grub"})
+        ),
         (disk(ROOT), ["disk.partitions: must hold an EFI system partition (type esp) exactly once, not 0 times"]),
         (disk(ESP), ["disk.partitions: must hold a root partition (type root) exactly once, not 0 times"]),
         (
@@ -212,6 +264,23 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
             ["disk.partitions[1].grow: only the last partition can grow"],
         ),
         (disk(ROOT, {**ESP, "grow": True}), ["disk.partitions[1].grow: vfat can't grow"]),
+        ({"installer": {"whenDone": "reboot"}}, ["installer: is without use: no output has the format 'iso'"]),
+        (
+            {"outputs": [{"format": "iso"}], "installer": {"overwrite": True}},
+            ["installer.overwrite: is without use: who is asked for the disk is asked about what is on it too"],
+        ),
+        (
+            {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "serial"}}},
+            ["installer.target.value: is missing: the rule is 'serial'"],
+        ),
+        (
+            {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "path", "value": "/sys/vda"}}},
+            ["installer.target.value: must be a path below /dev"],
+        ),
+        (
+            {"outputs": [{"format": "iso"}], "installer": {"target": {"rule": "smallest", "value": "x"}}},
+            ["installer.target.value: is without use: the rule is 'smallest'"],
+        ),
     ],
 )
 def test_each_rule_names_what_breaks_it(fields: dict[str, Any], expected: list[str]) -> None:
@@ -287,6 +356,54 @@ def test_an_immutable_root_has_a_file_system_that_the_kernel_can_mount(debian: M
     assert [str(problem) for problem in target_problems(image_spec(mutability="immutable"), none, "")] == [
         "mutability: Poor Linux has no file system for an immutable root"
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"outputs": [{"format": "raw"}, {"format": "iso"}]}, []),
+        ({"outputs": [{"format": "iso"}], "kernel": {"package": "linux-image-6.1.0-9-rt-amd64"}}, []),
+        (
+            {"outputs": [{"format": "raw"}, {"format": "iso"}], "kernel": {"package": "linux-mine"}},
+            [
+                "outputs[1].format: can't be 'iso': the kernel linux-mine is not known to read such a medium "
+                "(iso9660); those that are: linux-image-*amd64"
+            ],
+        ),
+    ],
+)
+def test_an_installer_needs_a_kernel_that_can_start_it(
+    debian: Manifest, fields: dict[str, Any], expected: list[str]
+) -> None:
+    assert [str(problem) for problem in target_problems(image_spec(**fields), debian, "")] == expected
+
+
+def test_an_installer_is_refused_where_no_kernel_can_start_it() -> None:
+    manifest = load_providers()["azurelinux"].manifest("3.0")
+    target = {"distribution": "azurelinux", "release": "3.0", "architecture": "aarch64"}
+    found = target_problems(image_spec(target=target, outputs=[{"format": "iso"}]), manifest, "")
+    assert [str(problem) for problem in found] == [
+        "outputs[0].format: can't be 'iso': Azure Linux 3.0 has no kernel for aarch64 that is known to start an "
+        "installer"
+    ]
+
+
+def test_a_target_without_packages_of_grub_says_so(debian: Manifest) -> None:
+    facts = debian.architectures[Architecture.X86_64]
+    assert facts.grub is not None
+    asked = image_spec(bootLoader={"type": "grub", "firmware": "both"})
+    for grub, expected in (
+        (None, "bootLoader.type: Debian 12 (bookworm) has no packages of GRUB for x86_64"),
+        (
+            facts.grub.model_copy(update={"bios_packages": []}),
+            "bootLoader.firmware: Debian 12 (bookworm) has no packages of GRUB for a BIOS",
+        ),
+    ):
+        poor = debian.model_copy(
+            update={"architectures": {Architecture.X86_64: facts.model_copy(update={"grub": grub})}}
+        )
+        assert [str(problem) for problem in target_problems(asked, poor, "")] == [expected]
+        assert target_problems(image_spec(), poor, "") == []
 
 
 def test_file_systems_that_the_target_does_not_know_are_named(debian: Manifest) -> None:

@@ -70,6 +70,20 @@ def test_what_updates_a_machine_is_brought_when_it_is_to_update_itself(
     assert {"systemd-container", "gpg"} & {*names} == brought
 
 
+@pytest.mark.parametrize(
+    ("loader", "brought"),
+    [
+        ({}, {"systemd-boot"}),
+        ({"type": "grub"}, {"grub2-common", "grub-efi-amd64-bin"}),
+        ({"type": "grub", "firmware": "bios"}, {"grub2-common", "grub-pc-bin"}),
+        ({"type": "grub", "firmware": "both"}, {"grub2-common", "grub-efi-amd64-bin", "grub-pc-bin"}),
+    ],
+)
+def test_the_packages_are_those_of_one_boot_loader(loader: dict[str, Any], brought: set[str]) -> None:
+    names = set(query(bootLoader=loader).names)
+    assert {name for name in names if "boot" in name or "grub" in name} == brought
+
+
 PROFILES = MANIFEST.model_copy(
     update={
         "profiles": {

@@ -17,8 +17,8 @@ from image_composer.run import Runner
 from image_composer.settings import Settings
 from image_composer.spec.image import Target
 from image_composer.stages import STAGES, Stage, run_stage, run_stages
+from image_composer.steps.boot_loader import esp_files, kernel_command_line
 from image_composer.steps.build import Build
-from image_composer.steps.image import esp_files, kernel_command_line
 from image_composer.steps.publish import publish_results, read_checksums
 from image_composer.workspace import NormalisedSpec, Workspace
 from support.events import Recorded
@@ -115,10 +115,26 @@ def test_the_partitions_are_the_user_s_or_the_distribution_s(tmp_path: Path) -> 
 )
 def test_firmware_finds_the_boot_loader_and_that_the_image(tmp_path: Path, architecture: str, names: list[str]) -> None:
     target = {"distribution": "debian", "release": "12", "architecture": architecture}
-    files = esp_files(build(tmp_path, target=target), tmp_path / "uki.efi")
+    files = esp_files(build(tmp_path, target=target))
     paths = [str(file.destination) for file in files]
     assert paths[:2] == names
     assert "EFI/Linux/edge-1.0.efi" in paths
+
+
+@pytest.mark.parametrize(
+    ("firmware", "files", "labels"),
+    [
+        ("uefi", ["EFI/BOOT/BOOTX64.EFI", "EFI/debian/grubx64.efi"], ["ESP", "root"]),
+        ("both", ["EFI/BOOT/BOOTX64.EFI", "EFI/debian/grubx64.efi"], ["bios-boot", "ESP", "root"]),
+        ("bios", [], ["bios-boot", "root"]),
+    ],
+)
+def test_grub_lies_where_the_firmware_looks_for_it(
+    tmp_path: Path, firmware: str, files: list[str], labels: list[str]
+) -> None:
+    current = build(tmp_path, bootLoader={"type": "grub", "firmware": firmware})
+    assert [str(file.destination) for file in esp_files(current)] == files
+    assert [partition.label for partition in current.partitions] == labels
 
 
 def test_build_times_are_read_from_the_packages_themselves(tmp_path: Path) -> None:
