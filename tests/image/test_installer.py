@@ -101,15 +101,9 @@ def test_a_bios_starts_it_from_a_stick_and_somebody_keeps_a_disk_with_data(
         assert "sda" not in menu, "the stick itself"
         machine.send("1\n")
         machine.wait_for("vda is not empty.* will be lost", BOOT_SECONDS)
-        machine.send("yes\n")  # the word is another one
+        machine.send("no\n")
         machine.wait_for("Number or letter", BOOT_SECONDS)
-        machine.send("2\n")
-        machine.wait_for("Type 'yes'", BOOT_SECONDS)
-        machine.send("yes\n")
-        machine.wait_for("vdb, checked", BOOT_SECONDS)
-        machine.send("\n")
+        machine.send("p\n")
         assert machine.wait_ended(BOOT_SECONDS) == 0
     assert installed.disk.stat().st_mtime_ns == written
-    with image.raw.open("rb") as one, blank.open("rb") as two:
-        while part := one.read(MIB):
-            assert part == two.read(MIB)
+    assert blank.stat().st_blocks == 0
