@@ -10,6 +10,7 @@ from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from image_composer.digest import file_sha256, json_sha256
+from image_composer.formats.naming import output_name
 from image_composer.inspect.model import ImageReport
 from image_composer.spec.image import Compression
 from support.image import EXCLUDED, INSTEAD, PINNED, Image
@@ -20,7 +21,9 @@ pytestmark = [pytest.mark.build, pytest.mark.network]
 def test_the_folder_holds_what_was_asked_for_and_its_evidence(image: Image) -> None:
     base = f"{image.spec.name}-1.2.3-x86_64"
     evidence = ("spdx.json", "lock.json", "provenance.json", "verify.json")
-    expected = {f"{base}.{extension}" for extension in ("raw", "raw.zst", *evidence)}
+    outputs = {output_name(image.spec, output) for output in image.spec.outputs}
+    assert outputs >= {f"{base}.raw", f"{base}.raw.zst"}
+    expected = outputs | {f"{base}.{extension}" for extension in evidence}
     assert {path.name for path in image.folder.iterdir()} == expected | {"SHA256SUMS", "result.json"}
 
 

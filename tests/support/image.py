@@ -118,7 +118,12 @@ def document(release: str, credentials: Credentials, version: str | None = None)
             {"name": "carol"},
         ],
         **({"disk": {"partitions": PARTITIONS}} if release == "12" else {}),
-        "outputs": [{"format": "raw"}, {"format": "raw", "compression": "zstd"}],
+        "outputs": [
+            {"format": "raw"},
+            {"format": "raw", "compression": "zstd"},
+            *([{"format": "iso"}] if release == "12" else []),
+        ],
+        **({"installer": {"target": {"rule": "smallest"}}} if release == "12" else {}),
     }
 
 
