@@ -19,12 +19,12 @@ from image_composer.spec.layers.compose import (
     Address,
     Surroundings,
     UnavailableError,
-    compose,
+    first_unknown,
 )
 from image_composer.spec.parse import parse
 from image_composer_operator.cluster import Cluster
 from image_composer_operator.index import Index
-from image_composer_operator.model import ImageBuild, as_base, image_of, said
+from image_composer_operator.model import ImageBuild, as_base, image_of
 
 MOST_PARSED = 64
 """Parsed ConfigMaps that are kept: reading YAML of 100 KiB takes a second."""
@@ -51,8 +51,7 @@ class Bases:
             return None, ""
         own, found, missing = Address("ImageBuild", build.name), dict[Address, Mapping[str, Any] | SpecError](), ""
         for _ in range(MOST_DOCUMENTS):
-            # Threads, because all this is the users' to make large: other ImageBuilds must not wait for it.
-            wanted = await asyncio.to_thread(_first_unknown, build, own, found)
+            wanted = _first_unknown(build, own, found)
             if wanted is None:
                 break
             document = await self._read(build.namespace, wanted)
@@ -78,6 +77,7 @@ class Bases:
         if known not in self._parsed:
             while len(self._parsed) >= MOST_PARSED:
                 del self._parsed[next(iter(self._parsed))]
+            # A thread, because this is the users' to make large: other ImageBuilds must not wait for it.
             try:
                 self._parsed[known] = await asyncio.to_thread(parse, content, str(address))
             except SpecError as error:
@@ -87,17 +87,9 @@ class Bases:
 
 def _first_unknown(build: ImageBuild, own: Address, found: Found) -> Address | None:
     """Give what an ImageBuild turns out to build on, with what has been found already."""
-    wanted: list[Address] = []
-
-    def load(address: Address) -> Mapping[str, Any]:
-        if address not in found:
-            wanted.append(address)
-            raise UnavailableError("which is looked for")
-        return _load(found, address)
-
     with suppress(SpecError):  # what is wrong is told when the plan is made
-        compose(said(image_of(build.body)), "", Surroundings(load, own))
-    return wanted[0] if wanted else None
+        return first_unknown(image_of(build.body), own, found, partial(_load, found))
+    return None
 
 
 def _load(found: Found, address: Address) -> Mapping[str, Any]:

@@ -66,7 +66,7 @@ def decide(view: View) -> Decision:
 def _without_base(view: View) -> Decision:
     """Decide while it can't be known what is asked for; what runs goes on."""
     standing = Standing(Reason.MISSING_BASE, view.base_missing, working=True)
-    return Decision(standing_status(view, view.build.status, standing, VALID), again_after=WAIT_FOR_LOCK)
+    return Decision(standing_status(view, view.build.status, standing), again_after=WAIT_FOR_LOCK)
 
 
 def _invalid(view: View, error: SpecError, jobs: Sequence[Job]) -> Decision:

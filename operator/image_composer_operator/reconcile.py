@@ -278,6 +278,14 @@ class Reconciler:
             LOG.warning("%s/%s: no event: %s", view.build.namespace, view.build.name, error.message)
 
 
+def needs_nothing(build: ImageBuild) -> bool:
+    """Say whether a build has come to its end as its spec is now, so that what the spec refers to may be gone."""
+    status = build.status
+    ready = status.condition(ConditionType.READY)
+    is_waiting = ready is not None and ready.reason is Reason.MISSING_BASE
+    return status.finished_at is not None and status.observed_generation == build.generation and not is_waiting
+
+
 def _refusal(error: ApiError) -> Standing:
     """Give how a build stands whose Job the cluster refuses.
 

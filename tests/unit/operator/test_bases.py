@@ -15,11 +15,15 @@ from image_composer.spec.image import ImageSpec
 from image_composer.spec.layers.compose import Address, Surroundings
 from image_composer_operator.bases import Bases
 from image_composer_operator.cluster import Cluster
+from image_composer_operator.decide import WAIT_FOR_LOCK
 from image_composer_operator.index import Index
 from image_composer_operator.job import document
+from image_composer_operator.metrics import Metrics
 from image_composer_operator.model import Body, Plan, make_plan, read_build
+from image_composer_operator.names import ANNOTATION_DOCUMENT
+from image_composer_operator.reconcile import Reconciler, needs_nothing
 from image_composer_operator.settings import Defaults
-from support.builds import build, decided, image, plan_of, standing
+from support.builds import SETTINGS, build, decided, image, plan_of, standing
 
 BASE = """\
 packages: [vim]
@@ -124,14 +128,21 @@ def test_what_is_missing_is_waited_for() -> None:
     _, missing = looked_up(Namespace({}), body)
     assert missing == "the ConfigMap site, or its key image.yaml, that spec.image.extends leads to is not there"
     decision = decided(body, base_missing=missing)
-    assert standing(decision) == (
-        "MissingBase",
-        {"Ready": "False", "Reconciling": "True", "Validated": "True"},
-    )
+    assert standing(decision) == ("MissingBase", {"Ready": "False", "Reconciling": "True"})
     assert decision.again_after
     assert not decision.actions
     _, missing = looked_up(Namespace({}), build(image=image(extends=[{"imageBuildRef": {"name": "other"}}])))
     assert missing == "the ImageBuild other that spec.image.extends leads to is not there"
+
+
+def test_a_finished_build_does_not_miss_its_base_until_its_spec_changes() -> None:
+    body = build(image=image(extends=[{"imageBuildRef": {"name": "base"}}]))
+    finished = {"finishedAt": "2026-01-01T00:00:00Z", "observedGeneration": 1, "jobName": "edge-1"}
+    assert needs_nothing(read_build({**body, "status": finished}))
+    changed = {**body, "metadata": {**body["metadata"], "generation": 2}, "status": finished}
+    assert not needs_nothing(read_build(changed))
+    waiting = decided(changed, base_missing="it is not there")
+    assert not needs_nothing(read_build({**changed, "status": waiting.status.as_json()}))
 
 
 @pytest.mark.parametrize(
@@ -193,3 +204,46 @@ def test_a_text_is_parsed_once() -> None:
 def test_documents_that_build_on_nothing_are_given_as_they_were_written() -> None:
     body = build()
     assert plan_of(body).image == body["spec"]["image"]
+
+
+class Working(Namespace):
+    """One in which Jobs can be made, too."""
+
+    def __init__(self, config_maps: Mapping[tuple[str, str], str], *builds: Body) -> None:
+        super().__init__(config_maps, *builds)
+        self.jobs: list[Body] = []
+        self.statuses: list[Body] = []
+
+    async def create_job(self, manifest: Mapping[str, Any]) -> Body:
+        self.jobs.append(manifest)
+        added = {"uid": "job", "resourceVersion": "200", "creationTimestamp": "2026-01-01T00:00:00Z"}
+        return {**manifest, "metadata": {**manifest["metadata"], **added}}
+
+    async def patch_status(self, build: Body, patch: Mapping[str, Any]) -> Body:
+        self.statuses.append(patch)
+        metadata = {**build["metadata"], "resourceVersion": str(int(build["metadata"]["resourceVersion"]) + 1)}
+        return {**build, "metadata": metadata, "status": {**(build.get("status") or {}), **patch}}
+
+    async def post_event(self, build: Body, *, kind: str, reason: str, message: str, instance: str) -> None:
+        pass
+
+
+def test_a_build_waits_for_its_base_and_then_begins_with_it() -> None:
+    async def body() -> None:
+        cluster, index = Working({}), Index()
+        index.put("imagebuilds", build(image=image(extends=[ON_SITE], values={"SITE": "berlin"})), "list")
+        settings = SETTINGS.model_copy(update={"require_namespace_label": False})
+        reconciler = Reconciler(cluster, index, settings, Metrics("1"), "test")
+        assert await reconciler.reconcile(("images", "edge")) == WAIT_FOR_LOCK
+        assert cluster.statuses[0]["conditions"][0]["reason"] == "MissingBase"
+        assert cluster.jobs == []
+        cluster.config_maps = {("site", "image.yaml"): BASE}
+        await reconciler.reconcile(("images", "edge"))
+        (job,) = cluster.jobs
+        annotations = job["spec"]["template"]["metadata"]["annotations"]
+        given = json.loads(annotations[ANNOTATION_DOCUMENT])["spec"]["image"]
+        assert given["hostname"] == "gw-berlin"
+        assert given["packages"] == ["vim", "chrony"]
+        assert "extends" not in given
+
+    asyncio.run(body())

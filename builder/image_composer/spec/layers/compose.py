@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import PurePosixPath
@@ -124,6 +124,36 @@ def compose(image: Mapping[str, Any], prefix: str, surroundings: Surroundings) -
     if filler.problems:
         raise SpecError(filler.problems)
     return Composed(plain(filled), origins(filled, prefix))
+
+
+def first_unknown(image: Mapping[str, Any], own: Address, known: Collection[Address], load: Load) -> Address | None:
+    """Give a document that is built upon and not known yet; none when all are, or when something is wrong with them.
+
+    Args:
+        image: the image's spec of the first document.
+        own: the address of that.
+        known: documents that can be loaded.
+        load: gives those.
+
+    Raises:
+        SpecError: a document can't be read.
+    """
+    seen, ahead = {own}, _next(_Layer(own, "", image, ""))
+    while ahead and len(seen) <= MOST_DOCUMENTS:
+        address = ahead.pop()
+        if address in seen:
+            continue
+        if address not in known:
+            return address
+        seen.add(address)
+        ahead += _next(_layer(address, load(address)))
+    return None
+
+
+def _next(layer: _Layer) -> list[Address]:
+    """Give what a document builds on, the first at the end."""
+    place = layer.place("extends")
+    return [_address(layer.address, extends, place) for extends in reversed(_own_fields(layer).extends)]
 
 
 class _Composer:

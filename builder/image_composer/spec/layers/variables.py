@@ -24,6 +24,9 @@ TEMPLATES = frozenset({"files[].content", "systemd.units[].content", "systemd.dr
 VERBATIM = frozenset({"content", "metaData", "networkConfig", "nftables", "userData", "vendorData"})
 """Fields for other programs to read, which may have variables of their own: they are taken as they stand."""
 
+MOST_PROBLEMS = 100
+"""Problems after which nobody reads on."""
+
 _MARK = re.compile(r"\$\$\{|\$\{(?P<name>[^{}]{0,64})\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -98,6 +101,7 @@ class Filler:
         """Begin."""
         self.problems: list[Problem] = []
         self.characters = 0
+        self._said: set[Problem] = set()
 
     def filled(self, node: Node, place: str = "", *, is_template: bool = False) -> Node:
         """Give a node with variables filled into all texts below it.
@@ -157,7 +161,12 @@ class Filler:
             message = "has a '${' that names no variable; write '$${' where '${' itself is meant"
         else:
             message = f"names {name}, which is not a variable of the document; '$${{{name}}}' is taken literally"
-        self.problems.append(Problem(str(origin), message, "SPEC_UNKNOWN_VARIABLE"))
+        problem = Problem(str(origin), message, "SPEC_UNKNOWN_VARIABLE")
+        if problem not in self._said:
+            self._said.add(problem)
+            self.problems.append(problem)
+        if len(self.problems) >= MOST_PROBLEMS:
+            raise SpecError(self.problems)
         return ""
 
     def _spend(self, characters: int, origin: Origin) -> None:

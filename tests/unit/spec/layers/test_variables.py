@@ -12,7 +12,7 @@ from image_composer.errors import SpecError
 from image_composer.spec.document import read_document
 from image_composer.spec.layers.compose import Surroundings, compose
 from image_composer.spec.layers.fields import known_fields
-from image_composer.spec.layers.variables import escaped, is_verbatim
+from image_composer.spec.layers.variables import MOST_PROBLEMS, escaped, is_verbatim
 from image_composer.spec.text import LARGEST_TEXT
 from support.specs import MINIMAL, bare, problems, read
 
@@ -103,7 +103,6 @@ def test_values_come_from_the_default_then_the_document_then_the_command_line() 
             [
                 "hostname: has a '${' that names no variable; write '$${' where '${' itself is meant",
                 "messages.motd: has a '${' that names no variable; write '$${' where '${' itself is meant",
-                "messages.motd: has a '${' that names no variable; write '$${' where '${' itself is meant",
             ],
         ),
         (
@@ -157,6 +156,11 @@ def test_a_small_document_can_not_become_a_huge_one() -> None:
     }
     with pytest.raises(SpecError, match="with its variables filled in, the document has more than 2 MiB"):
         compose(document, "", Surroundings())
+
+
+def test_a_small_document_has_no_endless_list_of_problems() -> None:
+    assert len(problems(bare(messages={"motd": "${" * 100_000}))) == 1
+    assert len(problems(bare(messages={"motd": "".join(f"${{A{n}}}" for n in range(30_000))}))) == MOST_PROBLEMS
 
 
 TEXTS = st.text(alphabet="${}AB_ x\n", max_size=20)
