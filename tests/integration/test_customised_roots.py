@@ -29,7 +29,7 @@ HOOKS = [
     {"name": "three", "when": "final", "content": "test -e /boot/vmlinuz-* && echo 3 >>/order"},
     {
         "name": "two",
-        "content": 'test -e /etc/gate.conf && id gate && echo "2 $SAID" >>/order',
+        "content": 'test -e /etc/gate.conf && id gate && printf "2 %s\\n" "$SAID" >>/order',
         "environment": {"SAID": HOSTILE},
     },
     {"name": "two-more", "content": "print qq(a\\n)", "interpreter": "/usr/bin/perl"},
