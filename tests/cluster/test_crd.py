@@ -838,6 +838,7 @@ def test_defaults_are_filled_in(api: Api) -> None:
                     {**ROOT, "mountOptions": "noatime", "grow": False},
                 ]
             },
+            "packageManager": {"sources": "distribution", "remove": False},
             "mutability": "mutable",
             "immutable": {"etc": "persistent"},
             "packageManager": {"sources": "distribution", "remove": False},
