@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +147,7 @@ def write_distribution(
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: testing-provider\nVersion: 1.0\n")
     entry = "[image_composer.providers]\ntesting = support.testing_provider:PROVIDER\n"
     (installed / "entry_points.txt").write_text(entry)
-    found = [str(folder), str(TESTS), os.environ.get("PYTHONPATH", "")]  # the last has the code that is tested
-    return {"PYTHONPATH": ":".join(filter(None, found)), FOLDER_VARIABLE: str(folder)}
+    return {"PYTHONPATH": f"{folder}:{TESTS}", FOLDER_VARIABLE: str(folder)}
 
 
 def document(**changes: Any) -> dict[str, Any]:
