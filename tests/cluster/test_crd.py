@@ -107,6 +107,18 @@ def updated(said: str, **changes: Any) -> Refusal:
     return image(f"immutable.update.{said}", mutability="immutable", immutable=settings)
 
 
+def file(**changes: Any) -> Node:
+    return {"path": "/srv/a", **changes}
+
+
+def artifact(path: str) -> Node:
+    return {"path": path, "url": "https://example.org/a", "sha256": "0" * 64, "size": 1}
+
+
+FILE_SOURCES = "configMapRef, content, contentBase64, link, secretRef, url"
+NO_DIGEST = "what is downloaded counts only with its digest, sha256, and nothing else has one"
+
+
 def build(said: str, composer: str = "", **fields: Any) -> Refusal:
     return Refusal({"image": MINIMAL, "build": fields}, f"spec.build.{said}", composer and f"spec.build.{composer}")
 
@@ -503,6 +515,107 @@ REFUSALS: dict[str, Refusal] = {
         'values: Invalid value: "object": keys must match ^[A-Za-z_][A-Za-z0-9_]{0,63}$',
         "values['a b']: 'a b' does not match ^[A-Za-z_][A-Za-z0-9_]{0,63}$",
         values={"a b": "x"},
+    ),
+    # The running system.
+    "same-group": image(
+        'groups[1]: Duplicate value: {"name":"a"}',
+        "groups: name 'a' is there 2 times",
+        groups=[{"name": "a"}, {"name": "a"}],
+    ),
+    "same-gid": image(
+        'groups: Invalid value: "array": no two may have the same gid',
+        "groups: gid 900 is there 2 times",
+        groups=[{"name": "a", "gid": 900}, {"name": "b", "gid": 900}],
+    ),
+    "same-file": image(
+        'files[1]: Duplicate value: {"path":"/srv/a"}',
+        "files: path '/srv/a' is there 2 times",
+        files=[file(content=""), file(content="")],
+    ),
+    "no-source": image(
+        f'files[0]: Invalid value: "object": must have exactly one of {FILE_SOURCES}',
+        f"files[0]: must have exactly one of {FILE_SOURCES}, not nothing",
+        files=[file()],
+    ),
+    "no-digest": image(
+        f'files[0]: Invalid value: "object": {NO_DIGEST}',
+        "files[0].sha256: is missing: what is downloaded counts only with its digest",
+        files=[file(url="https://example.org/a")],
+    ),
+    "file-with-dots": image(
+        "files[0].path: Invalid value: \"string\": must not hold '.' or '..' between slashes",
+        files=[{"path": "/srv/../a", "content": ""}],
+    ),
+    "link-with-dots": image(
+        "files[0].link: Invalid value: \"string\": must not hold '.' or '..' between slashes",
+        files=[file(link="/srv/./b")],
+    ),
+    "same-folder": image(
+        'folders[1]: Duplicate value: {"path":"/srv/a"}',
+        "folders: path '/srv/a' is there 2 times",
+        folders=[{"path": "/srv/a"}, {"path": "/srv/a"}],
+    ),
+    "folder-with-dots": image(
+        "folders[0].path: Invalid value: \"string\": must not hold '.' or '..' between slashes",
+        folders=[{"path": "/srv/.."}],
+    ),
+    "same-artifact": image(
+        'artifacts[1]: Duplicate value: {"path":"/srv/a"}',
+        "artifacts: path '/srv/a' is there 2 times",
+        artifacts=[artifact("/srv/a"), artifact("/srv/a")],
+    ),
+    "artifact-with-dots": image(
+        "artifacts[0].path: Invalid value: \"string\": must not hold '.' or '..' between slashes",
+        artifacts=[artifact("/srv/../a")],
+    ),
+    "same-unit": image(
+        'systemd.units[1]: Duplicate value: {"name":"a.service"}',
+        "systemd.units: name 'a.service' is there 2 times",
+        systemd={"units": [{"name": "a.service", "content": ""}] * 2},
+    ),
+    "same-script": image(
+        'scripts[1]: Duplicate value: {"name":"a"}',
+        "scripts: name 'a' is there 2 times",
+        scripts=[{"name": "a", "content": ""}] * 2,
+    ),
+    "two-sources": image(
+        'scripts[0]: Invalid value: "object": must have exactly one of configMapRef, content, url',
+        "scripts[0]: must have exactly one of configMapRef, content, url, not configMapRef and content",
+        scripts=[{"name": "a", "content": "", "configMapRef": {"name": "a", "key": "b"}}],
+    ),
+    "digest-of-nothing": image(
+        f'scripts[0]: Invalid value: "object": {NO_DIGEST}',
+        "scripts[0].sha256: is without use: nothing is downloaded",
+        scripts=[{"name": "a", "content": "", "sha256": "0" * 64}],
+    ),
+    "interpreter-with-dots": image(
+        "scripts[0].interpreter: Invalid value: \"string\": must not hold '.' or '..' between slashes",
+        scripts=[{"name": "a", "content": "", "interpreter": "/bin/../sh"}],
+    ),
+    "no-name-of-a-variable": image(
+        'scripts[0].environment: Invalid value: "object": keys must match ^[A-Za-z_][A-Za-z0-9_]{0,63}$',
+        "scripts[0].environment.a-b: 'a-b' does not match ^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+        scripts=[{"name": "a", "content": "", "environment": {"a-b": "x"}}],
+    ),
+    "no-module": image(
+        'kernel.modules.options: Invalid value: "object": keys must match ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$',
+        "kernel.modules.options.-a: '-a' does not match ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+        kernel={"modules": {"options": {"-a": "x"}}},
+    ),
+    "no-setting": image(
+        'sysctl: Invalid value: "object": keys must match ^[a-z0-9_]+([./][A-Za-z0-9_*-]+){1,8}$',
+        "sysctl.kernel: 'kernel' does not match ^[a-z0-9_]+([./][A-Za-z0-9_*-]+){1,8}$",
+        sysctl={"kernel": "1"},
+    ),
+    "no-interface": image(
+        'network.interfaces[0].vlans: Invalid value: "object": keys must match ^[A-Za-z][A-Za-z0-9_.-]{0,14}$',
+        "network.interfaces[0].vlans['en*']: 'en*' does not match ^[A-Za-z][A-Za-z0-9_.-]{0,14}$",
+        network={"interfaces": [{"name": "eth0", "vlans": {"en*": 1}}]},
+    ),
+    "no-certificate-name": image(
+        'trust.certificates: Invalid value: "object": keys must match ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$',
+        "trust.certificates['a/b']: 'a/b' does not match ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+        trust={"certificates": {"a/b": CERTIFICATE}},
     ),
     # What fields are by themselves: one of each kind.
     "no-name": image(

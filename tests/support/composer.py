@@ -90,6 +90,8 @@ class Composer:
         return [*self.prefix, str(PROGRAM), *options, *map(str, words)]
 
     def _environment(self) -> dict[str, str]:
+        # The test's own packages first; the rest is where the code that is tested lies.
+        packages = [self.environment.get("PYTHONPATH"), os.environ.get("PYTHONPATH")]
         return {
             "PATH": os.environ["PATH"],
             "HOME": "/dev/null",
@@ -97,6 +99,7 @@ class Composer:
             "IMAGE_COMPOSER_RETRIES": "1",
             **{name: value for name, value in os.environ.items() if name.startswith(PASSED)},
             **self.environment,
+            "PYTHONPATH": ":".join(filter(None, packages)),
         }
 
     def workspaces(self) -> list[Path]:

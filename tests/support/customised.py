@@ -29,7 +29,7 @@ def written(changes: Changes | Iterable[Operation]) -> dict[str, str]:
     found: dict[str, str] = {}
     for operation in changes.operations if isinstance(changes, Changes) else changes:
         if operation["kind"] == "write":
-            found[operation["path"]] = base64.b64decode(operation["content"]).decode()
+            found[operation["path"]] = base64.b64decode(operation["content"]).decode(errors="replace")
         elif operation["kind"] == "link":
             found[operation["path"]] = f"-> {operation['target']}"
     return found

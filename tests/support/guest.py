@@ -96,11 +96,15 @@ class Ssh:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
 
-    def ask(self, *command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """Run a command as alice and give how it ended."""
+    def ask(self, *command: str, stdin: bytes = b"", user: str = "alice") -> subprocess.CompletedProcess[bytes]:
+        """Run a command as alice, or whoever her key lets in, and give how it ended."""
         argv = [*self._client("IdentitiesOnly=yes", "BatchMode=yes"), "-i", str(self.credentials.key)]
-        words = [*argv, "alice@127.0.0.1", *command]
+        words = [*argv, f"{user}@127.0.0.1", *command]
         return subprocess.run(words, input=stdin, capture_output=True, timeout=BOOT_SECONDS, check=False)
+
+    def lets_in(self, user: str) -> bool:
+        """Say whether the server lets somebody in with alice's key."""
+        return self.ask("true", user=user).returncode == 0
 
     def wait_until_served(self) -> None:
         """Wait until the server lets alice in: being started, as systemd sees it, is not listening yet.
@@ -108,12 +112,9 @@ class Ssh:
         A whole session each time, since the server logs connections that break off as errors.
         """
         deadline = time.monotonic() + BOOT_SECONDS
-        while not self._lets_in():
+        while not self.lets_in("alice"):
             assert time.monotonic() < deadline, "the machine has no SSH server"
             time.sleep(0.5)
-
-    def _lets_in(self) -> bool:
-        return self.ask("true").returncode == 0
 
     def try_passwords(self, user: str, *passwords: str) -> subprocess.CompletedProcess[str]:
         """Try some passwords one after another."""

@@ -51,7 +51,7 @@ def _run(sandbox: Sandbox, spec: ImageSpec, script: Script, content: bytes, repo
         ) from error
     finally:
         sandbox.act("apply", operations=[operations.remove(PLACE)])
-    said = (done.stdout + done.stderr).decode(errors="replace").rstrip().splitlines()
+    said = [line for stream in (done.stdout, done.stderr) for line in stream.decode(errors="replace").splitlines()]
     for line in said:
         reporter.info(f"{script.name}: {line}")
     if done.returncode != 0:

@@ -83,20 +83,7 @@ def spec_problems(spec: ImageSpec, prefix: str, unknown: frozenset[str]) -> list
 
 def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Problem]:
     """Give what the target can't do of what the spec asks."""
-    rules = (
-        _unknown_mirrors,
-        _profile,
-        _filesystems,
-        _repository_ids,
-        _repository_families,
-        _base_not_excluded,
-        _holds,
-        unknown_features,
-        second_slot,
-        _grub_packages,
-        _installer_kernel,
-    )
-    findings = [finding for rule in rules for finding in rule(spec, manifest)]
+    findings = [finding for rule in TARGET_RULES for finding in rule(spec, manifest)]
     return [Problem(f"{prefix}.{path}" if prefix else path, message) for path, message in findings]
 
 
@@ -436,6 +423,6 @@ REQUEST_RULES: Sequence[tuple[str, RequestRule]] = (
 
 TARGET_RULES = (
     *(_unknown_mirrors, _profile, _filesystems, _repository_ids, _repository_families, _base_not_excluded),
-    *(_holds, unknown_features),
+    *(_holds, unknown_features, second_slot, _grub_packages, _installer_kernel, rules_system.hidden_files),
 )
 """Every rule about what a distribution can do."""

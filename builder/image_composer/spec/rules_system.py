@@ -6,13 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date
+from typing import TYPE_CHECKING
 
 from image_composer.spec.accounts import Sudo
 from image_composer.spec.files import File
-from image_composer.spec.image import Filesystem, ImageSpec
+from image_composer.spec.image import Filesystem, ImageSpec, PartitionType
 from image_composer.spec.scripts import Script
 from image_composer.spec.software import Sources
 from image_composer.spec.system import SelinuxMode
+
+if TYPE_CHECKING:
+    from image_composer.provider import Manifest
 
 INSTALL = re.compile(r"^[ \t]*\[Install\]", re.MULTILINE)
 """Section of a unit that says what starts it."""
@@ -72,6 +76,18 @@ def _in_the_way(spec: ImageSpec) -> Iterator[Finding]:
             yield path, f"lies below {above}, which is no folder but one of the files"
         if path.startswith("folders") and place in there:
             yield path, f"{place} is one of the files, too"
+
+
+def hidden_files(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
+    """Say what would lie below the EFI system partition: what is there comes from the composer alone."""
+    partitions = spec.disk.partitions or manifest.partitions
+    points = {one.mount_point for one in partitions if one.type is PartitionType.ESP}
+    places = [(f"files[{number}]", file.path) for number, file in enumerate(spec.files)]
+    places += [(f"folders[{number}]", folder.path) for number, folder in enumerate(spec.folders)]
+    places += [(f"artifacts[{number}]", artifact.path) for number, artifact in enumerate(spec.artifacts)]
+    for path, place in places:
+        if points & {place, *_above(place)}:
+            yield f"{path}.path", "lies on the EFI system partition, which the composer alone writes to"
 
 
 def _above(path: str) -> Iterator[str]:

@@ -85,7 +85,10 @@ class Hardware:
     """Whether writes go to a temporary file, so that the image stays as it is."""
 
     ssh_port: int | None = None
-    """Port of 127.0.0.1 that leads to the machine's port 22."""
+    """Port of 127.0.0.1 that leads to the machine's SSH server."""
+
+    ssh_server_port: int = 22
+    """Port that the server listens on."""
 
     medium: Path | None = None
     """A medium that the machine starts from before its disk; never written to."""
@@ -174,7 +177,8 @@ def machine_command(image: Path, hardware: Hardware, console: Console, *, image_
     """
     snapshot = "on" if hardware.snapshot else "off"
     drive = f"if=none,id=disk,file={_value(image.absolute())},format={image_format},snapshot={snapshot},discard=unmap"
-    forward = "" if hardware.ssh_port is None else f",hostfwd=tcp:127.0.0.1:{hardware.ssh_port}-:22"
+    server = f":{hardware.ssh_server_port}"
+    forward = "" if hardware.ssh_port is None else f",hostfwd=tcp:127.0.0.1:{hardware.ssh_port}-{server}"
     return [
         QEMU,
         *_machine(hardware.firmware),

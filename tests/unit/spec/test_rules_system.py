@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from support.specs import CERTIFICATE, ED25519_KEY, bare, problems, read
+from image_composer.provider import load_providers
+from image_composer.spec.rules import target_problems
+from support.specs import CERTIFICATE, ED25519_KEY, PARTITIONS, bare, image_spec, problems, read
 
 UNIT = {"name": "gate.service", "content": "[Service]\nExecStart=/bin/true\n"}
 
@@ -157,3 +159,26 @@ RIGHT: list[dict[str, Any]] = [
 @pytest.mark.parametrize("changes", RIGHT, ids=range(len(RIGHT)))
 def test_what_is_right_is_taken(changes: dict[str, Any]) -> None:
     read(bare(**changes))
+
+
+@pytest.mark.parametrize("kind", ["files", "folders", "artifacts"])
+@pytest.mark.parametrize(
+    ("path", "disk", "is_refused"),
+    [
+        ("/boot/efi/loader.conf", {}, True),
+        ("/boot/efi", {}, True),
+        ("/boot/efi2", {}, False),
+        ("/efi/x/y", {"partitions": [PARTITIONS[0] | {"mountPoint": "/efi"}, PARTITIONS[1]]}, True),
+        ("/boot/efi/x", {"partitions": [PARTITIONS[0] | {"mountPoint": "/efi"}, PARTITIONS[1]]}, False),
+    ],
+)
+def test_nothing_is_hidden_below_the_efi_system_partition(
+    kind: str, path: str, disk: dict[str, Any], is_refused: bool
+) -> None:
+    further: dict[str, dict[str, Any]] = {
+        "files": {"content": ""},
+        "artifacts": {"url": "https://example.org/a", "sha256": "0" * 64, "size": 1},
+    }
+    spec = image_spec(disk=disk, **{kind: [{"path": path, **further.get(kind, {})}]})
+    found = [problem.path for problem in target_problems(spec, load_providers()["debian"].manifest("12"), "")]
+    assert found == ([f"{kind}[0].path"] if is_refused else [])
