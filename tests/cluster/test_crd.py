@@ -942,7 +942,6 @@ def test_defaults_are_filled_in(api: Api) -> None:
             "bootLoader": {"type": "systemd-boot", "firmware": "uefi"},
             "mutability": "mutable",
             "immutable": {"etc": "persistent"},
-            "packageManager": {"sources": "distribution", "remove": False},
             "outputs": [{"format": "raw", "compression": "none"}],
             "verify": {"boot": False, "bootTimeout": "10m"},
         },

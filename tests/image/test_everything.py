@@ -65,7 +65,7 @@ QUESTIONS = {
     "ssh": "sshd -T",
     "listens": "ss --listening --tcp --numeric --no-header",
     "trusted": "openssl verify -no_check_time /usr/local/share/ca-certificates/example.crt",
-    "scripts": "cat /etc/scripts; ls -A /var/tmp",
+    "scripts": "cat /etc/scripts; ls -A /var/tmp | grep image-composer",
 }
 
 

@@ -12,8 +12,12 @@ from image_composer.root.customise.changes import OWN_NAME, Changes, whole_lines
 from image_composer.root.operations import Operation
 from image_composer.spec.system import KernelModules, Rules
 
-MODULE_OPTIONS = f"/etc/modprobe.d/{OWN_NAME}.conf"
-"""Is put into the initramfs as well, where the first modules are loaded."""
+MODULE_OPTIONS = "/etc/modprobe.d/zz-image.conf"
+"""After the distribution's systemd.conf, since the last of several options counts. It is put into the initramfs as
+well, where the first modules are loaded."""
+
+SYSCTL = "/etc/sysctl.d/99-zz-image.conf"
+"""After the distributions' 99-... files: the last of several values counts."""
 
 
 def module_changes(wanted: KernelModules) -> Changes:
@@ -33,7 +37,7 @@ def sysctl_changes(settings: Mapping[str, str]) -> Changes:
     if not settings:
         return Changes()
     text = _lines([f"{name} = {value}" for name, value in settings.items()])
-    return Changes((operations.write(f"/etc/sysctl.d/{OWN_NAME}.conf", text),))
+    return Changes((operations.write(SYSCTL, text),))
 
 
 def tmpfiles_changes(lines: Sequence[str]) -> Changes:

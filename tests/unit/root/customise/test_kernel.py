@@ -11,14 +11,14 @@ def test_modules_are_loaded_given_options_and_kept_away() -> None:
     wanted = KernelModules(load=["dummy", "tun"], options={"dummy": "numdummies=2"}, blacklist=["pcspkr"])
     assert written(module_changes(wanted)) == {
         "/etc/modules-load.d/90-image.conf": "dummy\ntun\n",
-        "/etc/modprobe.d/90-image.conf": "options dummy numdummies=2\nblacklist pcspkr\n",
+        "/etc/modprobe.d/zz-image.conf": "options dummy numdummies=2\nblacklist pcspkr\n",
     }
 
 
 def test_kernel_settings_are_lines_of_one_file() -> None:
     settings = {"net.ipv4.ip_forward": "1", "net/ipv4/conf/enp1s0.20/forwarding": "1", "net.ipv4.tcp_rmem": "4096 8192"}
     assert written(sysctl_changes(settings)) == {
-        "/etc/sysctl.d/90-image.conf": "net.ipv4.ip_forward = 1\nnet/ipv4/conf/enp1s0.20/forwarding = 1\n"
+        "/etc/sysctl.d/99-zz-image.conf": "net.ipv4.ip_forward = 1\nnet/ipv4/conf/enp1s0.20/forwarding = 1\n"
         "net.ipv4.tcp_rmem = 4096 8192\n"
     }
 
