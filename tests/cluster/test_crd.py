@@ -940,9 +940,11 @@ def test_defaults_are_filled_in(api: Api) -> None:
                 ]
             },
             "bootLoader": {"type": "systemd-boot", "firmware": "uefi"},
+            "packageManager": {"sources": "distribution", "remove": False},
             "mutability": "mutable",
             "immutable": {"etc": "persistent"},
             "outputs": [{"format": "raw", "compression": "none"}],
+            "installer": {"target": {"rule": "ask"}, "overwrite": False, "whenDone": "poweroff"},
             "verify": {"boot": False, "bootTimeout": "10m"},
         },
         "destination": {"s3": {"bucket": "images", "region": "us-east-1"}},
