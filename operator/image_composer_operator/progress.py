@@ -107,6 +107,9 @@ def published(status: BuildStatus, destination: S3Destination, folder: str, pod:
     result = said.result if said else None
     if result is None:  # the pod is gone, or said more than the kubelet keeps: result.json tells the rest
         return status.model_copy(update={"result": StoredDocument(uri=f"{object_uri(destination, folder)}result.json")})
+    attested = _said(pod, "attest")
+    if not result.artifacts and attested:  # the last message had no room for them
+        result = result.model_copy(update={"artifacts": attested.artifacts})
     return status.model_copy(update=_results(result))
 
 

@@ -9,10 +9,11 @@ import pytest
 from spdx_tools.spdx.parser.parse_anything import parse_file
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from image_composer.digest import file_sha256, json_sha256
+from image_composer.digest import file_sha256
 from image_composer.formats.naming import output_name
 from image_composer.inspect.model import ImageReport
 from image_composer.spec.image import Compression
+from image_composer.spec.location import image_digest
 from support.image import EXCLUDED, INSTEAD, PINNED, Image
 
 pytestmark = [pytest.mark.build, pytest.mark.network]
@@ -56,7 +57,7 @@ def test_the_result_tells_what_is_there(image: Image) -> None:
     assert result.disk_size == image.raw.stat().st_size
     assert 0 < result.root_size < result.disk_size
     assert result.package_count == len(image.lock.packages)
-    assert result.spec_digest == json_sha256(image.spec.model_dump(mode="json"))
+    assert result.spec_digest == image_digest(image.spec)
     assert result.lock_digest == image.lock.content_digest()
     assert result.started_at < result.finished_at
     assert result.source_date_epoch < result.started_at.timestamp()

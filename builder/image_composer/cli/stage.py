@@ -30,6 +30,8 @@ def run_one_stage(
         if name != STAGES[0].name and output is None and is_reused(published):
             session.reporter.info(f"{name}: {ALREADY}")
             session.conclusion.note = ALREADY
+            if name == "attest":
+                session.conclusion.artifacts = read_published(published).artifacts
         else:
             run_in_workspace(session, name, workspace=workspace, document=document, output=output, lock=lock)
         if name == STAGES[-1].name:
@@ -49,6 +51,10 @@ def run_in_workspace(
         if document is not None:
             current = with_document(current, document)
         run_stage(current, next(stage for stage in STAGES if stage.name == name))
+        if name == "attest":
+            from image_composer.steps.publish import attested_files  # noqa: PLC0415 - see above
+
+            session.conclusion.artifacts = attested_files(current)
     session.conclusion.note = session.reporter.conclusions.get(name)
 
 

@@ -6,7 +6,7 @@ Both are there only where the environment names a place for them, which the oper
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from image_composer.cli.render import printable
 
 if TYPE_CHECKING:
     from image_composer.errors import ComposerError
-    from image_composer.pod.message import PublishedResult, StageMessage
+    from image_composer.pod.message import PublishedArtifact, PublishedResult, StageMessage
 
 MESSAGE_VARIABLE = "IMAGE_COMPOSER_TERMINATION_LOG"
 LOG_VARIABLE = "IMAGE_COMPOSER_LOG_FILE"
@@ -32,6 +32,7 @@ class Conclusion:
     """What there is to say at the end of a run."""
 
     note: str | None = None
+    artifacts: Sequence[PublishedArtifact] = ()
     result: PublishedResult | None = None
     log: str | None = None
     failure: ComposerError | None = None
@@ -66,7 +67,6 @@ def leave_message(
 def message_bytes(name: str, conclusion: Conclusion, hide: Callable[[str], str] = str) -> bytes:
     """Give a run's message: JSON that is never longer than what the kubelet keeps."""
     from image_composer.pod.message import (  # noqa: PLC0415 - only pods need it
-        FAILURE_BYTES,
         MESSAGE_BYTES,
         Failure,
         StageMessage,
@@ -78,7 +78,9 @@ def message_bytes(name: str, conclusion: Conclusion, hide: Callable[[str], str] 
     note = shortened(plain(conclusion.note), NOTE_CHARACTERS) if conclusion.note else None
     error = conclusion.failure
     if error is None:
-        message = StageMessage(stage=name, ok=True, note=note, result=conclusion.result, log=conclusion.log)
+        result = conclusion.result.brief() if conclusion.result else None
+        files = [*conclusion.artifacts]
+        message = StageMessage(stage=name, ok=True, note=note, artifacts=files, result=result, log=conclusion.log)
         return fitted_result(message, MESSAGE_BYTES)
     failure = Failure(
         code=shortened(plain(error.code), CODE_CHARACTERS),
@@ -86,7 +88,7 @@ def message_bytes(name: str, conclusion: Conclusion, hide: Callable[[str], str] 
         hint=shortened(plain(error.hint), HINT_CHARACTERS) if error.hint else None,
         retryable=error.retryable,
     )
-    return fitted_failure(StageMessage(stage=name, ok=False, failure=failure, note=note), FAILURE_BYTES)
+    return fitted_failure(StageMessage(stage=name, ok=False, failure=failure, note=note), MESSAGE_BYTES)
 
 
 def fitted_failure(message: StageMessage, most: int) -> bytes:
@@ -116,21 +118,29 @@ def without_hint(message: StageMessage) -> StageMessage:
 
 
 def fitted_result(message: StageMessage, most: int) -> bytes:
-    """Give a success's message in at most so many bytes: documents and then artifacts are left out, from the end."""
+    """Give a success's message in at most so many bytes.
+
+    A result's artifacts are left out first, all of them, since `attest` tells of them, too; then documents, from the
+    end.
+    """
     while len(content := encoded(message)) > most:
         result = message.result
+        if message.artifacts:
+            message = message.model_copy(update={"artifacts": message.artifacts[:-1]})
+            continue
         if result is None or not (result.documents or result.artifacts):
             return encoded(message.model_copy(update={"result": None, "note": "the result is too long to say here"}))
-        which = "documents" if result.documents else "artifacts"
-        shorter = result.model_copy(update={which: getattr(result, which)[:-1]})
+        which = "artifacts" if result.artifacts else "documents"
+        rest = [] if which == "artifacts" else result.documents[:-1]
         note = f"shortened: {result.result} lists everything"
-        message = message.model_copy(update={"result": shorter, "note": note})
+        message = message.model_copy(update={"result": result.model_copy(update={which: rest}), "note": note})
     return content
 
 
 def encoded(message: StageMessage) -> bytes:
     """Give a message as JSON, without what says nothing."""
-    return message.model_dump_json(by_alias=True, exclude_none=True).encode()
+    nothing = {name for name in ("artifacts",) if not getattr(message, name)}
+    return message.model_dump_json(by_alias=True, exclude_none=True, exclude=nothing).encode()
 
 
 def shortened(text: str, most: int) -> str:

@@ -1,7 +1,7 @@
 """What a container of a builder pod says at its end, in its termination message.
 
-The kubelet keeps 4 KiB of each container's message and 12 KiB of all of a pod's: these are compact, and what doesn't
-fit is in result.json.
+The kubelet keeps 12 KiB of all of a pod's messages, and of each its share: these are compact, and what doesn't fit is
+in result.json.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-MESSAGE_BYTES = 4096
-"""What the kubelet keeps of one container's message."""
+CONTAINERS = 11
+"""Most containers of a builder pod: the stages, preflight, the log's, and the one that prepares a workspace."""
 
-FAILURE_BYTES = 1536
-"""Longest message of a failed container: nine containers share 12 KiB."""
+MESSAGE_BYTES = 12 * 1024 // CONTAINERS
+"""What the kubelet keeps of one container's message: it divides 12 KiB among them, and cuts what is longer."""
+
+TOLD = frozenset({"sbom", "lock", "provenance"})
+"""Documents that a status has a place for."""
 
 
 class MessageModel(BaseModel):
@@ -80,13 +83,19 @@ class PublishedResult(MessageModel):
 
     artifacts: list[PublishedArtifact] = Field(default_factory=list)
     documents: list[PublishedDocument] = Field(default_factory=list)
-    spec_digest: str
+    spec_digest: str | None = None
     lock_digest: str
     package_count: int
     kernel_version: str
-    builder_version: str
+    builder_version: str | None = None
     reused: bool = False
     """Whether it had been published before, and nothing was built."""
+
+    def brief(self) -> PublishedResult:
+        """Give it without what an operator doesn't ask for: messages are short."""
+        documents = [document for document in self.documents if document.kind in TOLD]
+        unasked = {"result_sha256": None, "spec_digest": None, "builder_version": None}
+        return self.model_copy(update={"documents": documents, **unasked})
 
 
 class StageMessage(MessageModel):
@@ -102,6 +111,9 @@ class StageMessage(MessageModel):
 
     note: str | None = None
     """A sentence about what was done, for example `169 packages, 75 MB`."""
+
+    artifacts: list[PublishedArtifact] = Field(default_factory=list)
+    """attest: the image files, since `result` may have no room for them."""
 
     result: PublishedResult | None = None
     """publish: what was published."""

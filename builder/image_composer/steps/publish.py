@@ -11,7 +11,7 @@ from image_composer.digest import file_sha256, pretty_json
 from image_composer.errors import DestinationError
 from image_composer.evidence.result import RESULT_FILE, Artifact, BuildResult, Document
 from image_composer.formats.naming import base_name
-from image_composer.pod.message import PublishedResult
+from image_composer.pod.message import PublishedArtifact, PublishedResult
 from image_composer.publish import directory
 from image_composer.publish.published import published_result
 from image_composer.spec.base import format_size
@@ -153,6 +153,23 @@ def build_result(
         finished_at=build.started_at.astimezone(UTC) + elapsed,
         timings=dict(build.reporter.timings),
     )
+
+
+def attested_files(build: Build) -> list[PublishedArtifact]:
+    """Give the image files of a build, once they are attested."""
+    workspace = build.workspace
+    digests = evidence_digests(workspace.evidence)
+    files = workspace.read(workspace.finished, FinishedImages).files
+    return [
+        PublishedArtifact(
+            format=output.format,
+            compression=output.compression,
+            file=name,
+            size=(workspace.images / name).stat().st_size,
+            sha256=digests[name],
+        )
+        for name, output in zip(files, build.spec.image.outputs, strict=True)
+    ]
 
 
 def read_checksums(text: str) -> dict[str, str]:

@@ -16,7 +16,6 @@ from image_composer.cli.secrets import hider
 from image_composer.cli.termination import Conclusion, leave_message, log_file, message_bytes
 from image_composer.errors import ComposerError, Problem, SpecError
 from image_composer.pod.message import (
-    FAILURE_BYTES,
     MESSAGE_BYTES,
     PublishedArtifact,
     PublishedDocument,
@@ -93,7 +92,7 @@ def test_whatever_a_failure_says_its_message_is_json_and_fits(
 ) -> None:
     error = ComposerError(code, text * times, hint=hint and hint * times)
     content = message_bytes("assemble", Conclusion(failure=error, note=text * times))
-    assert len(content) <= FAILURE_BYTES
+    assert len(content) <= MESSAGE_BYTES
     read = StageMessage.model_validate_json(content)
     assert read.failure is not None
     assert not read.ok
@@ -109,14 +108,24 @@ def test_a_result_of_any_length_fits(artifacts: int, documents: int) -> None:
     if len(read.result.artifacts) + len(read.result.documents) < artifacts + documents:
         assert read.note == "shortened: result.json lists everything"
     else:
-        assert read.result == result(artifacts, documents)
+        assert read.result == result(artifacts, documents).brief()
 
 
-def test_documents_are_left_out_before_artifacts() -> None:
-    read = message(Conclusion(result=result(8, 40))).result
+def test_artifacts_are_left_out_before_documents_since_attest_tells_of_them_too() -> None:
+    read = message(Conclusion(result=result(8, 3)))
+    assert read.result is not None
+    assert (len(read.result.artifacts), len(read.result.documents)) == (0, 3)
+    attested = message(Conclusion(artifacts=result(5, 0).artifacts), "attest")
+    assert attested.artifacts == result(5, 0).artifacts
+
+
+def test_what_a_status_has_no_place_for_is_not_told() -> None:
+    whole = result(1, 3)
+    other = PublishedDocument(kind="verification", file="v.json", sha256="c" * 64)
+    read = message(Conclusion(result=whole.model_copy(update={"documents": [*whole.documents, other]}))).result
     assert read is not None
-    assert len(read.artifacts) == 8
-    assert 0 < len(read.documents) < 40
+    assert read.documents == whole.documents
+    assert read.spec_digest is None
 
 
 def test_control_characters_are_not_passed_on() -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from image_composer.errors import SpecError
+from image_composer.pod.message import CONTAINERS
 from image_composer_operator.job import build_job, cleanup_job
 from image_composer_operator.model import make_plan, read_build
 from image_composer_operator.settings import Defaults, OperatorSettings, check_settings
@@ -108,6 +109,10 @@ def test_stages_run_in_order_after_the_one_that_keeps_the_log() -> None:
         "log", "validate", "preflight", "resolve", "fetch", "assemble", "image", "attest", "verify", "publish"
     ]  # fmt: skip
     assert containers(made())["log"]["restartPolicy"] == "Always"
+
+
+def test_the_containers_share_what_the_kubelet_keeps_of_messages() -> None:
+    assert len(containers(made(**EVERYTHING))) <= CONTAINERS
 
 
 @pytest.mark.parametrize("spec", [{"destination": SECRET}, EVERYTHING])
