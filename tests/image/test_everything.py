@@ -120,6 +120,14 @@ def banner_of(ssh: Ssh) -> str:
 
 
 @on_the_machine
+def test_the_build_had_started_it_before_it_was_published(image: Image) -> None:
+    boot = json.loads(image.path("verify.json").read_text())["boot"]
+    assert (boot["outcome"], boot["marker"], boot["state"], boot["failedUnits"]) == ("passed", "witness", "running", [])
+    assert boot["kernel"] == image.result.kernel_version
+    assert any("Startup finished" in line for line in boot["analyze"])
+
+
+@on_the_machine
 def test_it_starts_and_systemd_is_content(seen: Seen) -> None:
     assert (seen.facts["failed"].text, seen.facts["state"].text) == ("", "running")
 
