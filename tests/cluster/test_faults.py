@@ -50,7 +50,9 @@ def assert_published_once(builds: Builds, s3: S3Server, name: str, *, tries: int
     names = {key.removeprefix(folder_of(status)) for key in keys}
     documents = [status["sbom"], status["lock"], status["provenance"]]
     expected = {each["uri"].rpartition("/")[2] for each in [*status["artifacts"], *documents]}
-    assert {each for each in names if not each.startswith("logs/")} == {*expected, "SHA256SUMS", "result.json"}
+    verdict = status["sbom"]["uri"].rpartition("/")[2].replace(".spdx.json", ".verify.json")
+    others = {verdict, "SHA256SUMS", "result.json"}
+    assert {each for each in names if not each.startswith("logs/")} == expected | others
     return status
 
 
@@ -96,7 +98,7 @@ def stage_of_pod(builds: Builds, name: str, stages: list[str]) -> str | None:
 def test_a_pod_that_is_deleted_in_each_stage_is_followed_by_another(builds: Builds, s3: S3Server) -> None:
     """Each stage has an ImageBuild of its own, all at once: the Job controller waits longer with each lost pod."""
     names = {stage: f"lost-{stage}" for stage in STAGES}
-    for stage in ("assemble", "validate", "fetch", "publish", "image", "preflight", "resolve", "attest"):
+    for stage in ("assemble", "validate", "fetch", "publish", "image", "verify", "preflight", "resolve", "attest"):
         builds.apply(names[stage], tiny(names[stage]))
 
     def lose(stage: str) -> str:
