@@ -1,4 +1,4 @@
-"""An immutable Debian with a second slot, and its next version in parts; what a machine makes of them: docs/immutable.md."""
+"""An immutable Debian with a second slot, and its next version in parts. What a machine makes of them: immutable.md."""
 
 from __future__ import annotations
 
