@@ -63,12 +63,12 @@ MOMENTS = {
     "in a last script": Moment(saying("configuring"), "slow-last"),
     "applying settings": Moment(saying("applying settings")),
     "making the initramfs": Moment(saying("making the initramfs"), "slow-initramfs"),
-    "making images": Moment(saying("making images")),
+    "making the disk": Moment(saying("making the disk")),
     "making file systems": Moment(
         lambda event: event["kind"] == "command" and event["message"].startswith("mkfs.vfat")
     ),
     "writing an image": Moment(saying("writing edge")),
-    "attesting": Moment(saying("attesting")),
+    "attesting": Moment(saying("writing images and what attests them")),
     "publishing": Moment(saying("publishing")),
 }
 
@@ -148,7 +148,7 @@ def is_whole(folder: Path) -> bool:
         ("in a last script", signal.SIGINT),
         ("in a last script", signal.SIGTERM),
         ("in a last script", signal.SIGHUP),
-        ("making images", signal.SIGINT),
+        ("making the disk", signal.SIGINT),
     ],
 )
 def test_an_interrupted_build_ends_at_once_and_takes_everything_with_it(
