@@ -56,6 +56,8 @@ def files(spec: ImageSpec) -> Iterator[Finding]:
         path = f"files[{number}]"
         yield from _place(f"{path}.path", file.path)
         yield from _one_source(path, file)
+        if file.template and file.content is None:
+            yield f"{path}.template", "is without use: only content that stands in the document is a template"
         if file.link is not None and file.mode is not None:
             yield f"{path}.mode", "is without use: a link has none of its own"
         if file.link is not None and (file.owner, file.group) != ("root", "root"):

@@ -122,12 +122,9 @@ class Filler:
         is_template = False
         if below(place, "content") in TEMPLATES:
             flag = fields.get("template")
-            if flag is not None and isinstance(flag.value, bool):
+            if flag is not None and isinstance(flag.value, bool) and "content" in fields:
                 is_template = flag.value
                 del fields["template"]  # done, and never done twice
-                if is_template and "content" not in fields:
-                    message = "is without use: only content that stands in the document is a template"
-                    self.problems.append(Problem(str(flag.origin), message))
         return {
             name: self.filled(value, below(place, name), is_template=is_template and name == "content")
             for name, value in fields.items()
