@@ -33,9 +33,9 @@ COMPRESSION_EXTENSIONS: Mapping[Compression, str] = {
 """What a compression adds to a file's name."""
 
 
-def base_name(name: str, version: str, architecture: Architecture) -> str:
+def base_name(spec: ImageSpec) -> str:
     """Give the name that all files of one image begin with, but for its parts."""
-    return f"{name}-{version}-{architecture}"
+    return f"{spec.name}-{spec.version}-{spec.target.architecture}"
 
 
 def output_name(spec: ImageSpec, output: Output, uuid: UUID | None = None) -> str:
@@ -50,8 +50,7 @@ def output_name(spec: ImageSpec, output: Output, uuid: UUID | None = None) -> st
     if output.format in PARTS:
         stem = part_stem(spec.name, spec.version, spec.target.architecture, output.format, str(uuid))
         return f"{stem}{compression}"
-    base = base_name(spec.name, spec.version, spec.target.architecture)
-    return f"{base}{FORMAT_EXTENSIONS[output.format]}{compression}"
+    return f"{base_name(spec)}{FORMAT_EXTENSIONS[output.format]}{compression}"
 
 
 def part_stem(name: str, version: str, architecture: Architecture, part: OutputFormat, uuid: str) -> str:

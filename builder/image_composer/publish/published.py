@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from image_composer.evidence.result import RESULT_FILE, BuildResult
+from image_composer.evidence.result import RESULT_FILE, Artifact, BuildResult
 from image_composer.pod.message import PublishedArtifact, PublishedDocument, PublishedResult
 
 
@@ -19,16 +19,7 @@ def published_result(result: BuildResult, folder: str, result_sha256: str, *, re
         folder=folder,
         result=RESULT_FILE,
         result_sha256=result_sha256,
-        artifacts=[
-            PublishedArtifact(
-                format=artifact.format,
-                compression=artifact.compression,
-                file=artifact.file,
-                size=artifact.size,
-                sha256=artifact.sha256,
-            )
-            for artifact in result.artifacts
-        ],
+        artifacts=[told(artifact) for artifact in result.artifacts],
         documents=[
             PublishedDocument(kind=document.kind, file=document.file, sha256=document.sha256)
             for document in result.documents
@@ -39,4 +30,15 @@ def published_result(result: BuildResult, folder: str, result_sha256: str, *, re
         kernel_version=result.kernel_version,
         builder_version=result.builder_version,
         reused=reused,
+    )
+
+
+def told(artifact: Artifact) -> PublishedArtifact:
+    """Give what is told of an image file."""
+    return PublishedArtifact(
+        format=artifact.format,
+        compression=artifact.compression,
+        file=artifact.file,
+        size=artifact.size,
+        sha256=artifact.sha256,
     )

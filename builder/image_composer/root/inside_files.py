@@ -7,9 +7,10 @@ import fnmatch
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 CHUNK = 1 << 20
 MERGED = (Path("/bin"), Path("/lib"), Path("/lib64"), Path("/sbin"))
@@ -31,12 +32,23 @@ def write_file(operation: dict[str, Any]) -> None:
     Raises:
         ValueError: there is a folder at its place, or a link leads elsewhere.
     """
+    with anew(operation) as stream:
+        stream.write(base64.b64decode(operation["content"]))
+
+
+@contextmanager
+def anew(operation: dict[str, Any]) -> Iterator[BinaryIO]:
+    """Give the new file of an operation to be filled; it gets its owner and mode then.
+
+    Raises:
+        ValueError: there is a folder at its place, or a link leads elsewhere.
+    """
     path = Path(operation["path"])
     make_way(path)
     clear_place(path)
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
-        stream.write(base64.b64decode(operation["content"]))
+        yield stream
         stream.flush()  # a later write would clear setuid and setgid
         os.fchown(descriptor, operation["uid"], operation["gid"])
         os.fchmod(descriptor, operation["mode"])
@@ -147,15 +159,8 @@ def copy_file(operation: dict[str, Any]) -> None:
     Raises:
         ValueError: there is a folder at its place, or a link leads elsewhere.
     """
-    path = Path(operation["path"])
-    make_way(path)
-    clear_place(path)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as stream, Path(operation["source"]).open("rb") as source:
+    with Path(operation["source"]).open("rb") as source, anew(operation) as stream:
         shutil.copyfileobj(source, stream, CHUNK)
-        stream.flush()
-        os.fchown(descriptor, operation["uid"], operation["gid"])
-        os.fchmod(descriptor, operation["mode"])
 
 
 def truncate(operation: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -18,11 +19,7 @@ def check_address(text: str) -> str:
     Raises:
         ValueError: with the sentence for the user.
     """
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not an IP address") from None
-    return text
+    return _read_by(ipaddress.ip_address, text, "an IP address")
 
 
 def check_interface_address(text: str) -> str:
@@ -31,10 +28,7 @@ def check_interface_address(text: str) -> str:
     Raises:
         ValueError: with the sentence for the user.
     """
-    try:
-        ipaddress.ip_interface(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not an address with its prefix, such as 192.0.2.10/24") from None
+    _read_by(ipaddress.ip_interface, text, "an address with its prefix, such as 192.0.2.10/24")
     if "/" not in text:
         raise ValueError(f"{text!r} lacks the length of its prefix, as in 192.0.2.10/24")
     return text
@@ -46,10 +40,14 @@ def check_network(text: str) -> str:
     Raises:
         ValueError: with the sentence for the user.
     """
+    return _read_by(ipaddress.ip_network, text, "a network such as 192.0.2.0/24")
+
+
+def _read_by(read: Callable[[str], object], text: str, what: str) -> str:
     try:
-        ipaddress.ip_network(text)
+        read(text)
     except ValueError:
-        raise ValueError(f"{text!r} is not a network such as 192.0.2.0/24") from None
+        raise ValueError(f"{text!r} is not {what}") from None
     return text
 
 

@@ -50,7 +50,7 @@ def attest(build: Build) -> None:
         builder_version=__version__,
     )
     document = spdx_document(build.lock, image, _facts(build), created=assembled.epoch)
-    base = base_name(spec.name, spec.version, spec.target.architecture)
+    base = base_name(spec)
     workspace.write_text(workspace.evidence / f"{base}{SBOM_SUFFIX}", pretty_json(document))
     workspace.write(workspace.evidence / f"{base}{LOCK_SUFFIX}", build.lock)
     images = {name: file_sha256(workspace.images / name) for name in files}

@@ -62,8 +62,7 @@ def fetch_inputs(build: Build) -> None:
     for wanted in downloads(build.spec.image):
         place = build.workspace.input(wanted.path)
         place.parent.mkdir(exist_ok=True)
-        found = build.store.derived("download", wanted.sha256, partial(_bring, build, wanted))
-        place.write_bytes(found.read_bytes())
+        linked(build.store.derived("download", wanted.sha256, partial(_bring, build, wanted)), place)
     for number, artifact in enumerate(build.spec.image.artifacts):
         place = build.workspace.input(f"artifacts[{number}]")
         place.parent.mkdir(exist_ok=True)

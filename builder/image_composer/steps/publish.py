@@ -13,7 +13,7 @@ from image_composer.evidence.result import RESULT_FILE, Artifact, BuildResult, D
 from image_composer.formats.naming import base_name
 from image_composer.pod.message import PublishedArtifact, PublishedResult
 from image_composer.publish import directory
-from image_composer.publish.published import published_result
+from image_composer.publish.published import published_result, told
 from image_composer.spec.base import format_size
 from image_composer.spec.location import object_uri
 from image_composer.steps.attest import (
@@ -53,7 +53,7 @@ def publish_results(build: Build) -> None:
     finished = workspace.read(workspace.finished, FinishedImages)
     files = {name: workspace.images / name for name in finished.files}
     files |= {path.name: path for path in sorted(workspace.evidence.iterdir())}
-    base = base_name(build.spec.image.name, build.spec.image.version, build.spec.image.target.architecture)
+    base = base_name(build.spec.image)
     verdict = f"{base}{VERIFY_SUFFIX}"
     files[verdict] = workspace.verdict
     digests = {**evidence_digests(workspace.evidence), verdict: file_sha256(workspace.verdict)}
@@ -125,16 +125,7 @@ def build_result(
         name=spec.name,
         version=spec.version,
         target=spec.target,
-        artifacts=[
-            Artifact(
-                file=name,
-                format=output.format,
-                compression=output.compression,
-                size=files[name].stat().st_size,
-                sha256=digests[name],
-            )
-            for name, output in zip(finished.files, spec.outputs, strict=True)
-        ],
+        artifacts=image_artifacts(build, finished, digests),
         documents=[
             Document(kind=kind, file=name, sha256=digests[name])
             for suffix, kind in KINDS
@@ -155,21 +146,25 @@ def build_result(
     )
 
 
-def attested_files(build: Build) -> list[PublishedArtifact]:
-    """Give the image files of a build, once they are attested."""
-    workspace = build.workspace
-    digests = evidence_digests(workspace.evidence)
-    files = workspace.read(workspace.finished, FinishedImages).files
+def image_artifacts(build: Build, finished: FinishedImages, digests: dict[str, str]) -> list[Artifact]:
+    """Give the image files of a build, in the order of the spec's outputs."""
     return [
-        PublishedArtifact(
+        Artifact(
+            file=name,
             format=output.format,
             compression=output.compression,
-            file=name,
-            size=(workspace.images / name).stat().st_size,
+            size=(build.workspace.images / name).stat().st_size,
             sha256=digests[name],
         )
-        for name, output in zip(files, build.spec.image.outputs, strict=True)
+        for name, output in zip(finished.files, build.spec.image.outputs, strict=True)
     ]
+
+
+def attested_files(build: Build) -> list[PublishedArtifact]:
+    """Give what is told of the image files of a build, once they are attested."""
+    workspace = build.workspace
+    finished = workspace.read(workspace.finished, FinishedImages)
+    return [told(artifact) for artifact in image_artifacts(build, finished, evidence_digests(workspace.evidence))]
 
 
 def read_checksums(text: str) -> dict[str, str]:

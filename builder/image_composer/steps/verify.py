@@ -81,7 +81,7 @@ def verify(build: Build) -> None:
 def subject_of(build: Build, image: RawImage, names: Sequence[str], scratch: Path) -> Subject:
     """Give what is looked at."""
     workspace, spec = build.workspace, build.spec.image
-    base = base_name(spec.name, spec.version, spec.target.architecture)
+    base = base_name(spec)
     folder = str(workspace.folder.absolute())
     return Subject(
         image=image,

@@ -19,7 +19,7 @@ def test_a_file_is_named_after_the_image(compression: Compression, name: str) ->
     target = Target(distribution="debian", release="12", architecture=Architecture.AARCH64)
     spec = ImageSpec(name="edge-gateway", version="1.4.0", target=target)
     assert output_name(spec, Output(format=OutputFormat.RAW, compression=compression)) == name
-    assert name.startswith(base_name(spec.name, spec.version, target.architecture))
+    assert name.startswith(base_name(spec))
 
 
 @pytest.mark.parametrize(
