@@ -15,8 +15,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from image_composer.errors import ComposerError, Problem, SpecError
 from image_composer.spec.base import AbsolutePath, KernelArgument, PackageName, SpecModel, Url
+from image_composer.spec.disk import Filesystem, Partition
 from image_composer.spec.features import Feature
-from image_composer.spec.image import Architecture, Filesystem, ImageSpec, Partition, Signed
+from image_composer.spec.image import Architecture, ImageSpec, Signed
 
 GROUP = "image_composer.providers"
 """Entry point group that providers are found in."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from image_composer.spec.base import parse_size
-from image_composer.spec.image import Partition
+from image_composer.spec.disk import Partition
 from image_composer_providers.debian.provider import PROVIDER
 from support.disks import partition_table, say
 from support.image import ARGUMENT, Image

@@ -12,8 +12,8 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 from image_composer.digest import file_sha256
 from image_composer.formats.naming import output_name
 from image_composer.inspect.model import ImageReport
-from image_composer.spec.image import Compression
 from image_composer.spec.location import image_digest
+from image_composer.spec.outputs import Compression
 from support.image import EXCLUDED, INSTEAD, PINNED, Image
 
 pytestmark = [pytest.mark.build, pytest.mark.network]

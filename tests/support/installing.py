@@ -14,7 +14,7 @@ from pathlib import Path
 from image_composer.formats.iso.medium import InstallerParts
 from image_composer.root.installer import NAME, SCRIPT
 from image_composer.settings import MIB
-from image_composer.spec.image import Installer
+from image_composer.spec.outputs import Installer
 from support.disks import say
 from support.pe import make_stub
 

@@ -7,7 +7,7 @@ import re
 from image_composer.inspect.raw import open_raw
 from image_composer.inspect.readers import files_of
 from image_composer.run import Runner
-from image_composer.spec.image import EtcChanges
+from image_composer.spec.trusted import EtcChanges
 from support.guest import FirstBoot
 from support.image import HOSTNAME, Credentials, Image
 from support.marks import on_the_machine

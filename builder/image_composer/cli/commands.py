@@ -20,8 +20,8 @@ from image_composer.provider import Manifest, load_providers
 from image_composer.repository.lock import read_lock
 from image_composer.spec.base import format_size
 from image_composer.spec.document import read_document
-from image_composer.spec.image import PARTS
 from image_composer.spec.layers.written import as_yaml, rendered, shown_origins
+from image_composer.spec.outputs import PARTS
 from image_composer.spec.parse import parse
 from image_composer.spec.reference import reference_markdown
 from image_composer.spec.schema import image_schema

@@ -14,7 +14,7 @@ from image_composer.disk.sparse import create_sparse, explained
 from image_composer.disk.tools import ToolRunner
 from image_composer.errors import DiskError, DiskTooSmallError, ToolError
 from image_composer.settings import GIB, MIB
-from image_composer.spec.image import Filesystem
+from image_composer.spec.disk import Filesystem
 
 LARGEST_FILE = 4 * GIB - 1
 """FAT keeps the size of a file in 32 bits."""

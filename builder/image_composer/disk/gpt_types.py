@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from image_composer.spec.image import Architecture, PartitionType
+from image_composer.spec.disk import PartitionType
+from image_composer.spec.image import Architecture
 
 ATTRIBUTE_GROW_FILESYSTEM = 59
 """The file system is grown to the partition's size when it is mounted."""

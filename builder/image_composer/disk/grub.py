@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from image_composer.disk.layout import SECTOR
 from image_composer.errors import DiskError
-from image_composer.spec.image import BootLoader, Filesystem, Partition, PartitionType
+from image_composer.spec.disk import BootLoader, Filesystem, Partition, PartitionType
 from image_composer.spec.rules import BIOS_BOOT_LABEL
 
 CODE_END = 0x1B8

@@ -9,7 +9,7 @@ from image_composer.disk.rounding import round_up
 from image_composer.disk.verity import hashes_size
 from image_composer.settings import MIB
 from image_composer.spec.base import parse_size
-from image_composer.spec.image import Filesystem, Partition, PartitionType
+from image_composer.spec.disk import Filesystem, Partition, PartitionType
 
 VAR = "/var"
 VAR_LABEL = "var"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from image_composer.spec.image import Partition
+from image_composer.spec.disk import Partition
 
 
 def labels_by_partition(labels: Mapping[str, str], partitions: Sequence[Partition]) -> dict[str, dict[str, str]]:

@@ -16,7 +16,8 @@ from image_composer.disk.rounding import round_down, round_up
 from image_composer.errors import DiskTooSmallError, Problem, SpecError
 from image_composer.settings import GIB, MIB
 from image_composer.spec.base import parse_size
-from image_composer.spec.image import Architecture, Filesystem, Partition
+from image_composer.spec.disk import Filesystem, Partition
+from image_composer.spec.image import Architecture
 
 SECTOR = 512
 """Bytes of a logical sector, the only size that firmware boots everywhere."""

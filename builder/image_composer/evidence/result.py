@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from image_composer.spec.base import Digest, ImageName, ImageVersion, SpecModel
-from image_composer.spec.image import Compression, OutputFormat, Target
+from image_composer.spec.image import Target
+from image_composer.spec.outputs import Compression, OutputFormat
 
 RESULT_FILE = "result.json"
 """The file's name; a published folder that has it is one of ours."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from image_composer.disk.tools import ToolRunner
 from image_composer.formats.gzip import write_gzip
 from image_composer.settings import MIB
-from image_composer.spec.image import Compression
+from image_composer.spec.outputs import Compression
 
 ZSTD_LEVEL = 3
 """zstd's default: ten times as fast as gzip and smaller; higher levels cost minutes for a few per cent."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from image_composer.spec.image import PARTS, Architecture, Compression, ImageSpec, Output, OutputFormat
+from image_composer.spec.image import Architecture, ImageSpec
+from image_composer.spec.outputs import PARTS, Compression, Output, OutputFormat
 
 PART_EXTENSIONS: Mapping[OutputFormat, str] = {
     OutputFormat.UKI: ".efi",

@@ -18,7 +18,7 @@ from image_composer.formats.raw import write_raw
 from image_composer.formats.vhd import write_vhd, write_vhd_dynamic
 from image_composer.formats.vhdx import write_vhdx
 from image_composer.formats.vmdk import write_vmdk
-from image_composer.spec.image import PARTS, Compression, Output, OutputFormat
+from image_composer.spec.outputs import PARTS, Compression, Output, OutputFormat
 
 WRITERS: Mapping[OutputFormat, FormatWriter] = {
     OutputFormat.RAW: write_raw,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from image_composer.disk.grub import CODE_END, MAGIC
 from image_composer.inspect.model import GrubFound, PartitionFound
-from image_composer.spec.image import BootLoaderType, FirmwareType, PartitionType
+from image_composer.spec.disk import BootLoaderType, FirmwareType, PartitionType
 
 CONFIGURATIONS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 

@@ -26,7 +26,7 @@ from image_composer.inspect.readers import files_of
 from image_composer.inspect.rpmdb import DATABASES, rpm_packages
 from image_composer.inspect.table import read_table
 from image_composer.run import Runner
-from image_composer.spec.image import PartitionType
+from image_composer.spec.disk import PartitionType
 
 
 def inspect_image(path: Path, runner: Runner) -> ImageReport:

@@ -24,7 +24,7 @@ from image_composer.inspect.magic import SNIFFED_SIZE, container
 from image_composer.inspect.raw import RawImage, corrupted, not_an_image, open_raw, unreadable
 from image_composer.run import Runner
 from image_composer.settings import MIB
-from image_composer.spec.image import Compression, OutputFormat
+from image_composer.spec.outputs import Compression, OutputFormat
 
 QEMU_DRIVERS: Mapping[str, str] = {
     OutputFormat.QCOW2: "qcow2",

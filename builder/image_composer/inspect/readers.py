@@ -10,7 +10,7 @@ from image_composer.inspect.files import Files
 from image_composer.inspect.model import PartitionFound
 from image_composer.inspect.raw import RawImage
 from image_composer.inspect.squashfs import Squashfs
-from image_composer.spec.image import Filesystem
+from image_composer.spec.disk import Filesystem
 
 READERS: Mapping[str, type[Files]] = {
     Filesystem.EXT4: Ext4,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from image_composer.inspect.model import ImageReport, SignatureFound
 from image_composer.spec.base import format_size
-from image_composer.spec.image import OutputFormat
+from image_composer.spec.outputs import OutputFormat
 
 
 def render_text(report: ImageReport) -> str:

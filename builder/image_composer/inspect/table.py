@@ -13,7 +13,7 @@ from image_composer.disk.gpt_types import ROOT_TYPES, ROOT_VERITY_TYPES, SHARED_
 from image_composer.inspect.magic import SNIFFED_SIZE, filesystem
 from image_composer.inspect.model import PartitionFound
 from image_composer.inspect.raw import RawImage, corrupted, not_an_image
-from image_composer.spec.image import PartitionType
+from image_composer.spec.disk import PartitionType
 
 _PROTECTIVE = "ee"
 """MBR type of the entry that guards a GPT from programs that know none."""

@@ -31,9 +31,11 @@ from image_composer.root.installer import make_installer
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
 from image_composer.root.update import update_operations, with_image_version
-from image_composer.spec.image import BootLoaderType, EtcChanges, ImageSpec, Mutability, Partition
+from image_composer.spec.disk import BootLoaderType, Partition
+from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Hook
 from image_composer.spec.system import SelinuxMode
+from image_composer.spec.trusted import EtcChanges, Mutability
 
 KERNEL_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
 """What `uname -r` prints; it becomes part of commands and of the UKI."""

@@ -19,7 +19,8 @@ from image_composer.provider import GrubFacts
 from image_composer.root import operations
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
-from image_composer.spec.image import Architecture, BootLoader, Partition
+from image_composer.spec.disk import BootLoader, Partition
+from image_composer.spec.image import Architecture
 
 UEFI_CORE = "grub-uefi.img"
 BIOS_CORE = "grub-bios.img"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from image_composer.disk.immutable import VAR
 from image_composer.root import operations
 from image_composer.root.operations import Operation
-from image_composer.spec.image import EtcChanges, Partition
+from image_composer.spec.disk import Partition
+from image_composer.spec.trusted import EtcChanges
 
 MOVED = ("/home", "/root", "/srv")
 """Folders that people and services write to, beside /var; they lie in /var unless they have a partition."""

@@ -9,7 +9,7 @@ from image_composer.disk import verity
 from image_composer.root import operations
 from image_composer.root.immutable import mount_lines
 from image_composer.root.operations import Operation
-from image_composer.spec.image import Filesystem, Partition, PartitionType
+from image_composer.spec.disk import Filesystem, Partition, PartitionType
 from image_composer.spec.network import HostEntry
 
 LEFTOVERS = (

@@ -14,15 +14,10 @@ from image_composer.formats.naming import COMPRESSION_EXTENSIONS, kernel_stem, p
 from image_composer.repository.keyring import keyring
 from image_composer.root import operations
 from image_composer.root.operations import Operation
-from image_composer.spec.image import (
-    Compression,
-    ImageSpec,
-    OutputFormat,
-    Partition,
-    PartitionType,
-    Update,
-    UpdateTrust,
-)
+from image_composer.spec.disk import Partition, PartitionType
+from image_composer.spec.image import ImageSpec
+from image_composer.spec.outputs import Compression, OutputFormat
+from image_composer.spec.trusted import Update, UpdateTrust
 
 FOLDER = "/usr/lib/sysupdate.d"
 KEYRING = "/usr/lib/systemd/import-pubring.gpg"

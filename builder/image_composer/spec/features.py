@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from image_composer.spec.accounts import Sudo
-from image_composer.spec.image import ImageSpec, Mutability, UpdateTrust
+from image_composer.spec.image import ImageSpec
+from image_composer.spec.trusted import Mutability, UpdateTrust
 
 if TYPE_CHECKING:
     from image_composer.provider import Manifest

@@ -5,12 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from image_composer.spec.accounts import Group, SshServer, User
 from image_composer.spec.base import (
-    AbsolutePath,
-    ByteSize,
     Flag,
     HostName,
     ImageName,
@@ -22,14 +20,23 @@ from image_composer.spec.base import (
     SpecModel,
     Url,
 )
-from image_composer.spec.certificate import check_signing_certificate
 from image_composer.spec.composition import Extends, RemovedPath, Variable, VariableText
+from image_composer.spec.disk import (
+    BootLoader,
+    Disk,
+)
 from image_composer.spec.files import File, Folder
 from image_composer.spec.network import NetworkSettings
+from image_composer.spec.outputs import (
+    Installer,
+    Output,
+    OutputFormat,
+)
 from image_composer.spec.scripts import Script, VariableName
 from image_composer.spec.software import Artifact, CloudInit, Minimize, PackageManager
 from image_composer.spec.system import KernelModules, Locale, Messages, Rules, Selinux, Systemd, Trust
 from image_composer.spec.text import Line, SysctlName
+from image_composer.spec.trusted import Immutable, Mutability, SecureBoot
 from image_composer.spec.verification import VerificationRequest
 
 
@@ -110,288 +117,6 @@ class Repository(SpecModel):
         default_factory=list, max_length=256
     )
     """Only these packages are taken from here (shell patterns); all when empty."""
-
-
-class PartitionType(StrEnum):
-    """What a partition is for, by its name in the Discoverable Partitions Specification."""
-
-    ESP = "esp"
-    ROOT = "root"
-    ROOT_VERITY = "root-verity"
-    """Hashes of an immutable root; the composer adds it."""
-
-    HOME = "home"
-    SRV = "srv"
-    VAR = "var"
-    LINUX = "linux"
-
-    BIOS_BOOT = "bios-boot"
-    """What a BIOS starts of GRUB; the composer adds it."""
-
-
-class Filesystem(StrEnum):
-    """A file system that a partition can hold."""
-
-    EXT4 = "ext4"
-    VFAT = "vfat"
-    SQUASHFS = "squashfs"
-    """Compressed and read-only: for the root of an immutable image."""
-
-    EROFS = "erofs"
-    """The same, quicker to read."""
-
-    VERITY = "verity"
-    """No file system, but the hashes of one; the composer adds it."""
-
-    GRUB = "grub"
-    """No file system, but what a BIOS starts of GRUB; the composer adds it."""
-
-
-class Partition(SpecModel):
-    """One partition of the disk, in order."""
-
-    label: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,36}$", max_length=36)]
-    """GPT name, and the file system's label as far as that has room; unique."""
-
-    type: PartitionType
-    """What it is for; sets the partition's type GUID."""
-
-    filesystem: Filesystem
-    """File system made in it."""
-
-    size: ByteSize | None = None
-    """Size; as large as its content needs, with room to work, when absent."""
-
-    mount_point: AbsolutePath | None = None
-    """Where it is mounted; what the packages put below it goes into it."""
-
-    mount_options: Annotated[str, StringConstraints(pattern=r"^[a-z0-9=,._-]{1,128}$", max_length=128)] = "defaults"
-    """Options for fstab."""
-
-    grow: Flag = False
-    """Whether it grows to the end of the device at boot; only the last one can."""
-
-
-class Disk(SpecModel):
-    """The disk that the image is for."""
-
-    size: ByteSize | None = None
-    """Size of the whole disk; as small as its content allows when absent."""
-
-    partitions: list[Partition] = Field(default_factory=list, max_length=32)
-    """Partitions in order; the provider's default layout when empty."""
-
-
-class BootLoaderType(StrEnum):
-    """A program that the firmware starts, and that starts the kernel."""
-
-    SYSTEMD_BOOT = "systemd-boot"
-    """Starts a unified kernel image, which holds kernel, initramfs and command line."""
-
-    GRUB = "grub"
-    """Starts kernel and initramfs out of the root, as its configuration there says."""
-
-
-class FirmwareType(StrEnum):
-    """What starts the machine."""
-
-    UEFI = "uefi"
-    BIOS = "bios"
-    BOTH = "both"
-    """One image for machines of either kind."""
-
-
-class BootLoader(SpecModel):
-    """What starts the kernel. docs/boot-loaders.md says what each is for."""
-
-    type: BootLoaderType = BootLoaderType.SYSTEMD_BOOT
-    """The program: `grub` is for images that can change, of distributions that have its packages."""
-
-    firmware: FirmwareType = FirmwareType.UEFI
-    """Firmware of the machines: `bios` and `both` need `grub`, and x86_64."""
-
-    @property
-    def uefi(self) -> bool:
-        """Whether machines with UEFI start it."""
-        return self.firmware is not FirmwareType.BIOS
-
-    @property
-    def bios(self) -> bool:
-        """Whether machines with a BIOS start it."""
-        return self.firmware is not FirmwareType.UEFI
-
-
-class Mutability(StrEnum):
-    """Whether the running system can change its own files."""
-
-    MUTABLE = "mutable"
-    IMMUTABLE = "immutable"
-
-
-class EtcChanges(StrEnum):
-    """What becomes of changes to /etc of an immutable image."""
-
-    PERSISTENT = "persistent"
-    """They are kept in /var."""
-
-    VOLATILE = "volatile"
-    """They are gone at the next start, but for the machine's id and its SSH host keys."""
-
-
-class UpdateTrust(StrEnum):
-    """Why a machine believes what it downloads."""
-
-    SIGNATURE = "signature"
-    """SHA256SUMS has a signature, SHA256SUMS.gpg, by one of the keys."""
-
-    NONE = "none"
-    """Whoever serves the URL is believed; it must be https."""
-
-
-class Update(SpecModel):
-    """Where a running machine gets the image's next version from. It goes into a second slot of the disk."""
-
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=1024)]
-    """Folder that holds the newest version: the outputs `root`, `root-verity` and `uki` with their SHA256SUMS."""
-
-    verify: UpdateTrust = UpdateTrust.SIGNATURE
-    """Why a machine believes what it downloads. `none` must be asked for."""
-
-    key: Annotated[str, StringConstraints(max_length=65536)] | None = None
-    """OpenPGP public keys that may sign SHA256SUMS, ASCII-armoured; no other key is believed."""
-
-
-class Immutable(SpecModel):
-    """How a root that can't be changed is made."""
-
-    etc: EtcChanges = EtcChanges.PERSISTENT
-    """What becomes of changes to /etc."""
-
-    update: Update | None = None
-    """Gives the disk a second slot for the root, and the machine what it needs to fill it (systemd-sysupdate); no
-    second slot when absent. Name and disk layout must stay the same from one version to the next."""
-
-
-class Enrolment(StrEnum):
-    """Whether the image brings its certificate into the firmware of a machine that is in setup mode."""
-
-    NONE = "none"
-    MANUAL = "manual"
-    """It can be chosen in the boot menu."""
-
-    FORCE = "force"
-    """At the first start, after 15 seconds in which a key can be pressed."""
-
-
-class SecureBoot(SpecModel):
-    """Signs what starts the machine, so that firmware with this certificate starts it and nothing else.
-
-    The private key never stands in a document: `spec.secureBoot.keySecretRef` names a Secret that holds it, and
-    `--secure-boot-key` a file.
-    """
-
-    certificate: Annotated[str, StringConstraints(max_length=16384), AfterValidator(check_signing_certificate)]
-    """Certificate of the key that signs, in PEM: RSA of 2048 to 4096 bits."""
-
-    enroll: Enrolment = Enrolment.NONE
-    """Whether the EFI system partition brings files by which a machine in setup mode takes the certificate as its own
-    (PK, KEK and db), in place of all others."""
-
-
-class OutputFormat(StrEnum):
-    """A form in which the image is delivered. docs/formats.md says what each is for."""
-
-    RAW = "raw"
-    QCOW2 = "qcow2"
-    """For QEMU; compressed inside."""
-
-    VHD = "vhd"
-    """Fixed, as Azure takes it."""
-
-    VHD_DYNAMIC = "vhd-dynamic"
-    VHDX = "vhdx"
-    VMDK = "vmdk"
-    """streamOptimized, as VMware's import takes it; compressed inside."""
-
-    ISO = "iso"
-    """Installer that writes the raw disk, which is compressed inside, to a disk of the machine started from it."""
-
-    UKI = "uki"
-    """The unified kernel image alone: for PXE, and for updates."""
-
-    ROOT = "root"
-    """The root file system alone."""
-
-    ROOT_VERITY = "root-verity"
-    """The hashes of an immutable root alone."""
-
-
-PARTS = frozenset({OutputFormat.UKI, OutputFormat.ROOT, OutputFormat.ROOT_VERITY})
-"""Formats that are a part of the disk, of which updates are made."""
-
-
-class Compression(StrEnum):
-    """How an output is compressed."""
-
-    NONE = "none"
-    ZSTD = "zstd"
-    XZ = "xz"
-    GZIP = "gzip"
-
-
-class Output(SpecModel):
-    """One file that the build delivers."""
-
-    format: OutputFormat
-    """Format of the file: `vhd` is the fixed one, `vmdk` is streamOptimized, `iso` is an installer; `uki`, `root` and
-    `root-verity` are parts of the disk."""
-
-    compression: Compression = Compression.NONE
-    """Compression of the file. `qcow2`, `vmdk` and `iso` are compressed inside already and take none."""
-
-
-class InstallRule(StrEnum):
-    """How the installer finds the disk that it writes to."""
-
-    ASK = "ask"
-    """Somebody chooses it at the console or the serial port."""
-
-    SMALLEST = "smallest"
-    LARGEST = "largest"
-    """Of the disks that the image fits on, but for those on USB and removable ones."""
-
-    SERIAL = "serial"
-    PATH = "path"
-
-
-class InstallTarget(SpecModel):
-    """The disk that the installer writes to."""
-
-    rule: InstallRule = InstallRule.ASK
-    """How it is found. All but `ask` need nobody."""
-
-    value: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:+/@#=,-]{1,255}$", max_length=255)] | None = None
-    """Serial number, as udev spells it, or path below /dev; for these two rules only."""
-
-
-class WhenDone(StrEnum):
-    """What the machine does when the image is on its disk."""
-
-    POWEROFF = "poweroff"
-    REBOOT = "reboot"
-
-
-class Installer(SpecModel):
-    """What the installer of an `iso` output does. Arguments of its kernel can change each at boot: docs/iso.md."""
-
-    target: InstallTarget = Field(default_factory=InstallTarget)
-    """Disk that it writes to."""
-
-    overwrite: Flag = False
-    """Whether it writes to a disk with a partition table or a file system on it without asking anybody."""
-
-    when_done: WhenDone = WhenDone.POWEROFF
-    """What the machine does at the end. `reboot` leads a machine that tries the medium first to the installer again."""
 
 
 class ImageSpec(SpecModel):

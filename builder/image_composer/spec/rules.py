@@ -15,26 +15,15 @@ from image_composer.spec import rules_system
 from image_composer.spec.accounts import Sudo
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.destination import Destination, S3Destination
+from image_composer.spec.disk import BootLoaderType, Filesystem, Partition, PartitionType
 from image_composer.spec.features import unknown_features
-from image_composer.spec.image import (
-    Architecture,
-    BootLoaderType,
-    Compression,
-    Filesystem,
-    ImageSpec,
-    Immutable,
-    Installer,
-    InstallRule,
-    Mutability,
-    OutputFormat,
-    Partition,
-    PartitionType,
-    Signed,
-)
+from image_composer.spec.image import Architecture, ImageSpec, Signed
 from image_composer.spec.imagebuild import BuildRequest
+from image_composer.spec.outputs import Compression, Installer, InstallRule, OutputFormat
 from image_composer.spec.packages import parse_package_request
 from image_composer.spec.pod import Medium
 from image_composer.spec.rules_update import PUBLIC_KEY, second_slot, sizes_fit, update_can_be_trusted
+from image_composer.spec.trusted import Immutable, Mutability
 
 if TYPE_CHECKING:
     from image_composer.provider import Manifest

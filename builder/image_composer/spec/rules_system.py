@@ -9,8 +9,9 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from image_composer.spec.accounts import Sudo
+from image_composer.spec.disk import Filesystem, PartitionType
 from image_composer.spec.files import File
-from image_composer.spec.image import Filesystem, ImageSpec, PartitionType
+from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Script
 from image_composer.spec.software import Sources
 from image_composer.spec.system import SelinuxMode

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from image_composer.spec.base import format_size, parse_size
+from image_composer.spec.disk import PartitionType
 from image_composer.spec.features import Feature
-from image_composer.spec.image import PARTS, Compression, ImageSpec, PartitionType, UpdateTrust
+from image_composer.spec.image import ImageSpec
+from image_composer.spec.outputs import PARTS, Compression
+from image_composer.spec.trusted import UpdateTrust
 
 if TYPE_CHECKING:
     from image_composer.provider import Manifest

@@ -17,8 +17,9 @@ from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.run import Runner
 from image_composer.settings import Settings
-from image_composer.spec.image import Mutability, Partition, PartitionType
+from image_composer.spec.disk import Partition, PartitionType
 from image_composer.spec.layers.compose import Address, Surroundings
+from image_composer.spec.trusted import Mutability
 from image_composer.steps.bases import Bases
 from image_composer.store.content import ContentStore
 from image_composer.store.download import Downloader

@@ -16,7 +16,7 @@ from image_composer.disk.layout import DiskLayout, PlannedPartition, plan
 from image_composer.disk.tools import ToolRunner
 from image_composer.root.assemble import tree_folder
 from image_composer.spec.base import format_size, parse_size
-from image_composer.spec.image import Filesystem, PartitionType
+from image_composer.spec.disk import Filesystem, PartitionType
 from image_composer.steps import boot_loader, secure_boot
 from image_composer.steps.assemble import sandbox
 from image_composer.steps.build import Build

@@ -12,7 +12,8 @@ from image_composer.formats.iso.medium import InstallerParts
 from image_composer.formats.naming import output_name
 from image_composer.formats.outputs import Wanted, Workshop, write_outputs
 from image_composer.root.installer import NAME as ARCHIVE
-from image_composer.spec.image import OutputFormat, PartitionType
+from image_composer.spec.disk import PartitionType
+from image_composer.spec.outputs import OutputFormat
 from image_composer.steps.boot_loader import own_arguments
 from image_composer.steps.build import Build
 from image_composer.steps.secure_boot import program_signer

@@ -13,8 +13,9 @@ from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve
 from image_composer.repository.sources import DebSource, RepositorySource, RpmSource
 from image_composer.settings import KEYS_PREFIX, Settings, archive_variable
+from image_composer.spec.disk import BootLoaderType
 from image_composer.spec.features import wanted_features
-from image_composer.spec.image import BootLoaderType, ImageSpec, Repository, Signed
+from image_composer.spec.image import ImageSpec, Repository, Signed
 from image_composer.spec.packages import parse_package_request
 from image_composer.steps.build import Build
 

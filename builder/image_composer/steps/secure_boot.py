@@ -18,7 +18,7 @@ from image_composer.disk.sparse import copy_sparse
 from image_composer.signing import enrolment, program
 from image_composer.signing.key import SigningKey, no_key, signing_key
 from image_composer.spec.certificate import Certificate, read_pem
-from image_composer.spec.image import Enrolment, SecureBoot
+from image_composer.spec.trusted import Enrolment, SecureBoot
 from image_composer.steps.build import Build
 from image_composer.workspace import AssembledRoot, FinishedDisk, PlannedEsp, PlannedFile
 

@@ -14,7 +14,8 @@ from image_composer.disk.layout import filesystem_label
 from image_composer.disk.readonly import make_erofs, make_squashfs
 from image_composer.disk.verity import Verity, make_verity, verity_arguments
 from image_composer.root.assemble import tree_folder
-from image_composer.spec.image import Filesystem, Mutability, Partition, PartitionType
+from image_composer.spec.disk import Filesystem, Partition, PartitionType
+from image_composer.spec.trusted import Mutability
 from image_composer.steps.assemble import sandbox
 from image_composer.steps.build import Build
 from image_composer.workspace import AssembledRoot

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from image_composer.inspect.model import UkiFound
-from image_composer.spec.image import Architecture, Mutability, PartitionType
+from image_composer.spec.disk import PartitionType
+from image_composer.spec.image import Architecture
+from image_composer.spec.trusted import Mutability
 from image_composer.verify.checks import Check, judged, skipped
 from image_composer.verify.subject import Subject
 from image_composer.verify.verity import VerityFaultError, root_hash

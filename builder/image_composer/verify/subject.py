@@ -19,7 +19,8 @@ from image_composer.inspect.table import read_table
 from image_composer.inspect.tree import Node
 from image_composer.provider import Family
 from image_composer.repository.lock import Lock
-from image_composer.spec.image import ImageSpec, PartitionType
+from image_composer.spec.disk import PartitionType
+from image_composer.spec.image import ImageSpec
 from image_composer.verify.initramfs import unpacked_initrd
 
 

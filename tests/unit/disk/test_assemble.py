@@ -15,7 +15,8 @@ from image_composer.disk.sparse import copy_sparse, create_sparse
 from image_composer.errors import DiskError
 from image_composer.run import Runner
 from image_composer.settings import GIB, MIB
-from image_composer.spec.image import Architecture, Filesystem, Partition, PartitionType
+from image_composer.spec.disk import Filesystem, Partition, PartitionType
+from image_composer.spec.image import Architecture
 from support.disks import IDENTITY, ext4_parameters, make_tree, partition_table
 
 

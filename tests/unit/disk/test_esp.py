@@ -12,7 +12,7 @@ from image_composer.disk.layout import filesystem_uuid
 from image_composer.errors import DiskError, DiskTooSmallError
 from image_composer.run import Runner
 from image_composer.settings import GIB, MIB
-from image_composer.spec.image import Filesystem
+from image_composer.spec.disk import Filesystem
 from support.disks import EPOCH, IDENTITY, say
 
 

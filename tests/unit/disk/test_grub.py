@@ -15,7 +15,8 @@ from image_composer.disk.grub import boot_code, grub_partitions, placed_core
 from image_composer.disk.layout import plan
 from image_composer.errors import DiskError
 from image_composer.run import Runner
-from image_composer.spec.image import Architecture, BootLoader, Partition
+from image_composer.spec.disk import BootLoader, Partition
+from image_composer.spec.image import Architecture
 from support.disks import IDENTITY, partition_table, say
 
 BOOT_IMAGE = (

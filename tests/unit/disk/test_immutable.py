@@ -10,7 +10,8 @@ from image_composer.disk.layout import DiskLayout, plan
 from image_composer.disk.verity import hashes_size
 from image_composer.errors import DiskTooSmallError
 from image_composer.settings import GIB, MIB
-from image_composer.spec.image import Architecture, Partition
+from image_composer.spec.disk import Partition
+from image_composer.spec.image import Architecture
 
 ESP: dict[str, Any] = {"label": "ESP", "type": "esp", "filesystem": "vfat"}
 ROOT: dict[str, Any] = {"label": "root", "type": "root", "filesystem": "ext4", "mountPoint": "/", "grow": True}

@@ -6,7 +6,7 @@ from image_composer.disk.ext4 import Ext4Parameters, settling_commands
 from image_composer.disk.identity import Identity
 from image_composer.disk.labels import labels_by_partition
 from image_composer.settings import MIB
-from image_composer.spec.image import Partition
+from image_composer.spec.disk import Partition
 
 IDENTITY = Identity("0" * 64)
 

@@ -9,7 +9,8 @@ from image_composer.disk.identity import Identity
 from image_composer.disk.layout import ALIGNMENT, BACKUP_TABLE, MAXIMUM_DISK, DiskLayout, exact_size, plan
 from image_composer.errors import EXIT_USER, DiskTooSmallError, SpecError
 from image_composer.settings import GIB, MIB
-from image_composer.spec.image import Architecture, Filesystem, Partition, PartitionType
+from image_composer.spec.disk import Filesystem, Partition, PartitionType
+from image_composer.spec.image import Architecture
 
 ESP = Partition(label="esp", type=PartitionType.ESP, filesystem=Filesystem.VFAT)
 ROOT = Partition(label="root", type=PartitionType.ROOT, filesystem=Filesystem.EXT4)

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from image_composer.evidence.result import Artifact, BuildResult
-from image_composer.spec.image import Compression, OutputFormat, Target
+from image_composer.spec.image import Target
+from image_composer.spec.outputs import Compression, OutputFormat
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -3,7 +3,8 @@ from uuid import UUID
 import pytest
 
 from image_composer.formats.naming import base_name, output_name
-from image_composer.spec.image import Architecture, Compression, ImageSpec, Output, OutputFormat, Target
+from image_composer.spec.image import Architecture, ImageSpec, Target
+from image_composer.spec.outputs import Compression, Output, OutputFormat
 
 ID = UUID("57ec99d2-def6-5e66-bc86-43546cd302b4")
 

@@ -18,7 +18,7 @@ from image_composer.formats.base import Stamp
 from image_composer.formats.outputs import WRITERS, Wanted, Workshop, write_outputs
 from image_composer.run import Runner
 from image_composer.settings import MIB
-from image_composer.spec.image import PARTS, Compression, Output, OutputFormat
+from image_composer.spec.outputs import PARTS, Compression, Output, OutputFormat
 from image_composer.spec.rules import COMPRESSED_INSIDE
 from support.disks import EPOCH, IDENTITY, partition_table, say
 from support.installing import installer_parts

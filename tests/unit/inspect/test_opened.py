@@ -15,7 +15,7 @@ from image_composer.formats.outputs import Wanted, Workshop, write_outputs
 from image_composer.inspect.image import inspect_image
 from image_composer.inspect.render import render_text
 from image_composer.run import Runner
-from image_composer.spec.image import PARTS, Compression, Output, OutputFormat
+from image_composer.spec.outputs import PARTS, Compression, Output, OutputFormat
 from support.installing import installer_parts
 
 MIB = 1024 * 1024

@@ -26,7 +26,7 @@ from image_composer.root.grub import (
     settings,
     terminals,
 )
-from image_composer.spec.image import Partition
+from image_composer.spec.disk import Partition
 from support import golden
 
 GOLDEN = Path(__file__).with_name("golden")

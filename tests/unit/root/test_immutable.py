@@ -14,7 +14,8 @@ from image_composer.root.immutable import (
     movable,
     var_unit,
 )
-from image_composer.spec.image import EtcChanges, Partition
+from image_composer.spec.disk import Partition
+from image_composer.spec.trusted import EtcChanges
 
 VAR = Partition.model_validate(
     {"label": "var", "type": "var", "filesystem": "ext4", "mountPoint": "/var", "mountOptions": "nodev"}

@@ -18,7 +18,7 @@ from image_composer.root.system import (
     hosts,
     system_operations,
 )
-from image_composer.spec.image import Filesystem, Partition, PartitionType
+from image_composer.spec.disk import Filesystem, Partition, PartitionType
 
 
 def partition(label: str, point: str | None = None, kind: str = "linux", **fields: Any) -> Partition:

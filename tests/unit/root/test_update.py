@@ -13,7 +13,9 @@ import pytest
 
 from image_composer.formats.naming import kernel_name, output_name
 from image_composer.root.update import FOLDER, KEYRING, update_operations, with_image_version
-from image_composer.spec.image import PARTS, Compression, ImageSpec, Output, OutputFormat, Partition
+from image_composer.spec.disk import Partition
+from image_composer.spec.image import ImageSpec
+from image_composer.spec.outputs import PARTS, Compression, Output, OutputFormat
 from support.openpgp import Keychain
 from support.specs import PARTITIONS, image_spec
 

@@ -18,7 +18,9 @@ from image_composer.errors import SigningError
 from image_composer.report import Reporter
 from image_composer.run import Runner
 from image_composer.settings import MIB, Settings
-from image_composer.spec.image import Architecture, Enrolment, Partition, SecureBoot
+from image_composer.spec.disk import Partition
+from image_composer.spec.image import Architecture
+from image_composer.spec.trusted import Enrolment, SecureBoot
 from image_composer.steps.build import Build
 from image_composer.steps.secure_boot import (
     UNSIGNED_DISK,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from image_composer.disk.identity import Identity
-from image_composer.spec.image import Installer, InstallRule
+from image_composer.spec.outputs import Installer, InstallRule
 
 TARGET = "image-installer.target"
 """Unit of the initramfs, see root/installer."""

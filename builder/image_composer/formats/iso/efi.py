@@ -12,7 +12,7 @@ from image_composer.disk.layout import filesystem_uuid
 from image_composer.disk.tools import ToolRunner
 from image_composer.disk.uki import UkiSections, write_uki
 from image_composer.formats.base import Stamp
-from image_composer.spec.image import Filesystem
+from image_composer.spec.disk import Filesystem
 
 PLACE = PurePosixPath("EFI/BOOT/BOOTX64.EFI")
 """Where firmware looks on a medium that it knows nothing of (UEFI specification, 3.5.1.1)."""

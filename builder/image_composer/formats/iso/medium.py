@@ -17,7 +17,8 @@ from image_composer.formats.base import Stamp
 from image_composer.formats.iso.arguments import DiskFacts, installer_arguments, volume_label
 from image_composer.formats.iso.efi import write_partition, write_program
 from image_composer.formats.iso.grub import BOOT_SECTOR, menu, write_bios_image
-from image_composer.spec.image import Installer, PartitionType
+from image_composer.spec.disk import PartitionType
+from image_composer.spec.outputs import Installer
 
 DISK = Path("image/disk.zst")
 """The compressed raw disk on the medium."""

@@ -7,7 +7,7 @@ import pytest
 from image_composer.formats.iso.arguments import DiskFacts, installer_arguments, volume_label
 from image_composer.formats.iso.grub import menu
 from image_composer.root.installer import TARGET
-from image_composer.spec.image import Installer
+from image_composer.spec.outputs import Installer
 from support.disks import IDENTITY
 
 FACTS = DiskFacts("edge-1.0", 1 << 30, "ab" * 32, 1 << 20, "cd" * 32, 2)
