@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from image_composer.spec.credentials import KEY_FIELDS
+from image_composer.spec.disk import BIOS_BOOT_LABEL
 from image_composer.spec.outputs import PARTS
 from image_composer.spec.packages import NAME, VERSION
-from image_composer.spec.rules import BIOS_BOOT_LABEL, COMPRESSED_INSIDE, NEVER_MOUNTED
+from image_composer.spec.rules import COMPRESSED_INSIDE, NEVER_MOUNTED
 from image_composer.spec.rules_update import PUBLIC_KEY
 from image_composer_operator.status import Reason
 from image_composer_operator.structural import Refinement, Rule, quoted

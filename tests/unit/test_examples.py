@@ -7,7 +7,7 @@ import pytest
 from image_composer.provider import find_manifest, load_providers
 from image_composer.spec.document import read_document
 from image_composer.spec.layers.compose import Surroundings
-from image_composer.spec.rules import target_problems
+from image_composer.spec.rules_target import target_problems
 from image_composer.steps.bases import Bases
 
 FOLDER = Path(__file__).parents[2] / "examples"

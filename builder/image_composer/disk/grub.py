@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 from image_composer.disk.layout import SECTOR
 from image_composer.errors import DiskError
-from image_composer.spec.disk import BootLoader, Filesystem, Partition, PartitionType
-from image_composer.spec.rules import BIOS_BOOT_LABEL
+from image_composer.spec.disk import BIOS_BOOT_LABEL, BootLoader, Filesystem, Partition, PartitionType
 
 CODE_END = 0x1B8
 """Bytes of the first sector that are code; the disk's signature and the partition table of old follow."""

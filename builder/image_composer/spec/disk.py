@@ -14,6 +14,9 @@ from image_composer.spec.base import (
     SpecModel,
 )
 
+BIOS_BOOT_LABEL = "bios-boot"
+"""Label of the partition that a BIOS starts GRUB from."""
+
 
 class PartitionType(StrEnum):
     """What a partition is for, by its name in the Discoverable Partitions Specification."""

@@ -10,6 +10,9 @@ from pydantic_core import ErrorDetails
 from image_composer.errors import Problem
 from image_composer.spec.parse import shown
 
+Finding = tuple[str, str]
+"""Path below the spec, and the sentence."""
+
 
 def problems_of(error: ValidationError, prefix: str) -> list[Problem]:
     """Give pydantic's findings as problems with paths as users write them."""

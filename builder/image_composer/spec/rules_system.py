@@ -12,6 +12,7 @@ from image_composer.spec.accounts import Sudo
 from image_composer.spec.disk import Filesystem, PartitionType
 from image_composer.spec.files import File
 from image_composer.spec.image import ImageSpec
+from image_composer.spec.problems import Finding
 from image_composer.spec.scripts import Script
 from image_composer.spec.software import Sources
 from image_composer.spec.system import SelinuxMode
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 INSTALL = re.compile(r"^[ \t]*\[Install\]", re.MULTILINE)
 """Section of a unit that says what starts it."""
-
-Finding = tuple[str, str]
-"""Path below the spec, and the sentence."""
 
 ACCOUNTS = frozenset({"/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"})
 OURS = frozenset({"/etc/fstab", "/etc/hostname", "/etc/hosts", "/etc/machine-id"}) | ACCOUNTS

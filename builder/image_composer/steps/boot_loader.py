@@ -11,9 +11,8 @@ from image_composer.disk.layout import SECTOR, DiskLayout, PlannedPartition
 from image_composer.disk.uki import UkiSections, write_uki
 from image_composer.formats.naming import kernel_name
 from image_composer.root.grub import BIOS_CORE, BOOT_SECTOR, UEFI_CORE
-from image_composer.spec.disk import BootLoaderType, PartitionType
+from image_composer.spec.disk import BIOS_BOOT_LABEL, BootLoaderType, PartitionType
 from image_composer.spec.image import Architecture
-from image_composer.spec.rules import BIOS_BOOT_LABEL
 from image_composer.steps.build import Build
 from image_composer.workspace import AssembledRoot
 

@@ -14,7 +14,7 @@ from image_composer.signing.key import check_key, no_key
 from image_composer.spec.certificate import read_pem
 from image_composer.spec.document import HINT, Document, Placement, read_document, read_placement
 from image_composer.spec.location import content_digest, folder_key
-from image_composer.spec.rules import target_problems
+from image_composer.spec.rules_target import target_problems
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import check_inputs
 from image_composer.workspace import NormalisedSpec, PublishPlace

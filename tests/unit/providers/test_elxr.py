@@ -11,7 +11,8 @@ from image_composer.errors import RepositoryError
 from image_composer.provider import Family, Manifest, Provider, load_providers
 from image_composer.repository.sources import DebSource
 from image_composer.spec.image import Architecture
-from image_composer.spec.rules import spec_problems, target_problems
+from image_composer.spec.rules import spec_problems
+from image_composer.spec.rules_target import target_problems
 from image_composer.steps.resolve import package_query, repository_sources
 from image_composer_providers.elxr.provider import PROVIDER
 from support.specs import image_spec

@@ -25,7 +25,8 @@ from image_composer.root.customise.ssh import INCLUDE, SERVER
 from image_composer.root.system import system_operations
 from image_composer.spec.document import read_document
 from image_composer.spec.image import ImageSpec
-from image_composer.spec.rules import spec_problems, target_problems
+from image_composer.spec.rules import spec_problems
+from image_composer.spec.rules_target import target_problems
 from support.customised import written
 from support.generated import EXAMPLE, WRONG, places, replaced, values
 

@@ -8,7 +8,7 @@ import pytest
 
 from image_composer.provider import load_providers
 from image_composer.spec.features import Feature, wanted_features
-from image_composer.spec.rules import target_problems
+from image_composer.spec.rules_target import target_problems
 from image_composer.steps.resolve import package_query
 from support.specs import image_spec
 

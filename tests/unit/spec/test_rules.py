@@ -8,7 +8,8 @@ import pytest
 
 from image_composer.provider import Family, Manifest, Profile, load_providers
 from image_composer.spec.image import Architecture
-from image_composer.spec.rules import spec_problems, target_problems
+from image_composer.spec.rules import spec_problems
+from image_composer.spec.rules_target import target_problems
 from support.specs import PARTITIONS, SHA512_HASH, bare, image_spec, problems, read
 
 ESP, ROOT = PARTITIONS

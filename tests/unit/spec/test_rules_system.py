@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from image_composer.provider import load_providers
-from image_composer.spec.rules import target_problems
+from image_composer.spec.rules_target import target_problems
 from support.specs import CERTIFICATE, ED25519_KEY, PARTITIONS, bare, image_spec, problems, read
 
 UNIT = {"name": "gate.service", "content": "[Service]\nExecStart=/bin/true\n"}
