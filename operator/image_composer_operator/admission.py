@@ -16,86 +16,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from image_composer.spec.credentials import KEY_FIELDS
 from image_composer.spec.disk import BIOS_BOOT_LABEL
-from image_composer.spec.outputs import PARTS
-from image_composer.spec.packages import NAME, VERSION
-from image_composer.spec.rules import COMPRESSED_INSIDE, NEVER_MOUNTED
-from image_composer.spec.rules_update import PUBLIC_KEY
-from image_composer_operator.status import Reason
-from image_composer_operator.structural import Refinement, Rule, quoted
-
-COMPARISONS = 800_000
-"""Most comparisons of names in one expression: each costs a unit, and the loop around them costs some, too."""
-
-WILDCARD = quoted(r"[*?\[\]]")
-RANGE = quoted(r"[<>~]=|[<>(]|\s")
-REQUEST = quoted(rf"^{NAME}(={VERSION})?$")
-
-GRUB_WORD = quoted(r"""^([^\\\x27\x22 ]+=)?\x22[^\\\x27\x22]*\x22$|^[^\\\x27\x22]*$""")
-"""`rules.GRUB_ARGUMENT`."""
-
-HASH = quoted(
-    r"^(\$g?y\$[./A-Za-z0-9]+\$[./A-Za-z0-9]{1,86}\$[./A-Za-z0-9]{43}"
-    r"|\$7\$[./A-Za-z0-9]{11,97}\$[./A-Za-z0-9]{43}"
-    r"|\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}"
-    r"|\$6\$(rounds=[1-9][0-9]{3,8}\$)?[\x22#%&\x27()+,./0-9<=>?@A-Z\[\]^_`a-z{|}~-]{1,16}\$[./0-9A-Za-z]{86}"
-    r"|\$5\$(rounds=[1-9][0-9]{3,8}\$)?[\x22#%&\x27()+,./0-9<=>?@A-Z\[\]^_`a-z{|}~-]{1,16}\$[./0-9A-Za-z]{43})$"
+from image_composer_operator.admission_disk import DISK
+from image_composer_operator.cel import (
+    ARMOURED,
+    BROKEN_HASH,
+    COMPARISONS,
+    GRUB_WORD,
+    HASH,
+    NO_DOTS,
+    PART_FORMATS,
+    RANGE,
+    REQUEST,
+    SSH_KEY,
+    WILDCARD,
+    exactly_one,
+    once,
+    one_source,
 )
-"""`credentials.HASH_FORMS` in one, and without looking ahead, which RE2 doesn't do."""
-
-BROKEN_HASH = quoted(r"^(\$1\$|[./A-Za-z0-9]{13}$)")
-
-_QUOTED = r'"([^"\\]|\\.)*"'
-_OPTIONS = rf'([^ "#]|{_QUOTED})([^ "]|{_QUOTED})* +'
-_KIND = "|".join(kind.replace(".", "[.]") for kind in KEY_FIELDS)
-
-SSH_KEY = (
-    rf"^\s*(({_OPTIONS})?({_KIND}) +[A-Za-z0-9+/]+=*( [^\x00-\x1f\x7f]*)?\s*"
-    r"|-----BEGIN[\s\S]*)$"  # a private key: refused by a rule, whose message doesn't repeat it as a pattern's does
-)
-"""A line of authorized_keys, see `credentials.KEY_LINE`."""
-
-CERTIFICATE = quoted(r"^\s*-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*$")
-"""`certificate.PEM`."""
-
-ARMOURED = Rule(f"self.contains({quoted(PUBLIC_KEY)})", "must be an ASCII-armoured OpenPGP public key")
-
-PART_FORMATS = str(sorted(map(str, PARTS)))
-
-NO_DOTS = Rule(r"!self.matches(r'(^|/)[.]{1,2}(/|$)')", "must not hold '.' or '..' between slashes")
-
-
-def _once(field: str) -> Rule:
-    """Items of a list that all have different values in a field, if they have one."""
-    others = f"self.exists_one(other, has(other.{field}) && other.{field} == item.{field})"
-    return Rule(f"self.all(item, !has(item.{field}) || {others})", f"no two may have the same {field}")
-
-
-def _exactly_one(*names: str) -> Rule:
-    """What is said in exactly one of several ways."""
-    count = " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in names)
-    return Rule(f"{count} == 1", f"must have exactly one of {', '.join(names)}")
-
-
-def _one_source(*names: str) -> list[Rule]:
-    """What has its content from exactly one place, and downloads it with its digest only."""
-    return [
-        _exactly_one(*names),
-        Rule(
-            rule="has(self.url) == has(self.sha256)",
-            message="what is downloaded counts only with its digest, sha256, and nothing else has one",
-        ),
-    ]
-
-
-def _exactly_once(kind: str, what: str) -> Rule:
-    """A list of partitions with one of a type."""
-    return Rule(
-        rule=f"self.size() == 0 || self.exists_one(partition, partition.type == '{kind}')",
-        message=f"must hold {what} (type {kind}) exactly once",
-    )
-
+from image_composer_operator.reasons import Reason
+from image_composer_operator.structural import Refinement, Rule
 
 SPEC: Mapping[str, Refinement] = {
     "ImageBuildSpec": Refinement(
@@ -216,7 +156,7 @@ SPEC: Mapping[str, Refinement] = {
             ),
         ]
     ),
-    "Extends": Refinement(rules=[_exactly_one("configMapRef", "file", "imageBuildRef")]),
+    "Extends": Refinement(rules=[exactly_one("configMapRef", "file", "imageBuildRef")]),
     "Extends.file": Refinement(rules=[NO_DOTS]),
     "ImageSpec.variables": Refinement(list_keys=["name"]),
     "Update": Refinement(
@@ -286,7 +226,7 @@ SPEC: Mapping[str, Refinement] = {
         ]
     ),
     "Repository.key": Refinement(rules=[ARMOURED]),
-    "ImageSpec.users": Refinement(list_keys=["name"], rules=[_once("uid")]),
+    "ImageSpec.users": Refinement(list_keys=["name"], rules=[once("uid")]),
     "User": Refinement(
         rules=[
             Rule(
@@ -322,10 +262,10 @@ SPEC: Mapping[str, Refinement] = {
             )
         ],
     ),
-    "ImageSpec.groups": Refinement(list_keys=["name"], rules=[_once("gid")]),
+    "ImageSpec.groups": Refinement(list_keys=["name"], rules=[once("gid")]),
     "ImageSpec.files": Refinement(list_keys=["path"]),
     "File": Refinement(
-        rules=_one_source("configMapRef", "content", "contentBase64", "link", "secretRef", "url"),
+        rules=one_source("configMapRef", "content", "contentBase64", "link", "secretRef", "url"),
     ),
     "File.path": Refinement(rules=[NO_DOTS]),
     "File.link": Refinement(rules=[NO_DOTS]),
@@ -334,120 +274,12 @@ SPEC: Mapping[str, Refinement] = {
     "ImageSpec.scripts": Refinement(list_keys=["name"]),
     "ImageSpec.artifacts": Refinement(list_keys=["path"]),
     "Artifact.path": Refinement(rules=[NO_DOTS]),
-    "Script": Refinement(rules=_one_source("configMapRef", "content", "url")),
+    "Script": Refinement(rules=one_source("configMapRef", "content", "url")),
     "Script.interpreter": Refinement(rules=[NO_DOTS]),
     "Systemd.units": Refinement(list_keys=["name"]),
     "User.shell": Refinement(rules=[NO_DOTS]),
     "User.home": Refinement(rules=[NO_DOTS]),
-    "BootLoader": Refinement(
-        rules=[
-            Rule(
-                rule="self.type == 'grub' || self.firmware == 'uefi'",
-                message="must be 'uefi': systemd-boot starts on no other; a BIOS needs type 'grub'",
-                field_path=".firmware",
-            )
-        ]
-    ),
-    "Disk.partitions": Refinement(
-        rules=[
-            _once("label"),
-            _once("mountPoint"),
-            _exactly_once("root", "a root partition"),
-            Rule(
-                rule="self.size() == 0 || self.filter(partition, partition.grow).size()"
-                " == (self[self.size() - 1].grow ? 1 : 0)",
-                message="only the last partition can grow",
-            ),
-        ]
-    ),
-    "Partition": Refinement(
-        rules=[
-            Rule(
-                rule="self.type != 'root-verity' && self.filesystem != 'verity'",
-                message="holds the hashes of an immutable root, and is added by the composer itself",
-            ),
-            Rule(
-                rule="self.type != 'bios-boot' && self.filesystem != 'grub'",
-                message="holds what a BIOS starts of GRUB, and is added by the composer itself",
-            ),
-            Rule(
-                rule="self.type == 'root' || !(self.filesystem in ['squashfs', 'erofs'])",
-                message="is read-only: for the root of an immutable image, and nothing else",
-                field_path=".filesystem",
-            ),
-            Rule(
-                rule="(self.type == 'esp') == (self.filesystem == 'vfat')",
-                message="must be vfat on the EFI system partition, and only there",
-                field_path=".filesystem",
-            ),
-            Rule(
-                rule="(self.type == 'root') == (has(self.mountPoint) && self.mountPoint == '/')",
-                message="must be / on the root partition, and only there",
-                field_path=".mountPoint",
-            ),
-            Rule(
-                rule="!self.grow || self.filesystem != 'vfat'",
-                message="vfat can't grow",
-                field_path=".grow",
-            ),
-        ]
-    ),
-    "Partition.mountPoint": Refinement(
-        rules=[
-            NO_DOTS,
-            Rule(
-                rule=f"!self.matches(r'^/({'|'.join(sorted(NEVER_MOUNTED))})(/|$)')",
-                message=f"nothing can be mounted at or below /{', /'.join(sorted(NEVER_MOUNTED))}",
-                message_expression="'nothing can be mounted at or below /' + self.split('/')[1]",
-            ),
-        ]
-    ),
-    "ImageSpec.outputs": Refinement(
-        rules=[Rule("self.all(item, self.exists_one(other, other == item))", "an output is there twice")]
-    ),
-    "Output": Refinement(
-        rules=[
-            Rule(
-                rule=f"!(self.format in {sorted(map(str, COMPRESSED_INSIDE))}) || self.compression == 'none'",
-                message=f"must be 'none': {', '.join(sorted(COMPRESSED_INSIDE))} are compressed inside already",
-                field_path=".compression",
-            )
-        ]
-    ),
-    "SecureBoot.certificate": Refinement(
-        rules=[
-            Rule(
-                "!self.contains('PRIVATE KEY')",
-                "holds a private key, which must never stand in a document; give the certificate alone",
-            ),
-            Rule(
-                rule=f"self.matches({CERTIFICATE}) || self.contains('PRIVATE KEY')",
-                message="must be one certificate in PEM, between BEGIN CERTIFICATE and END CERTIFICATE",
-            ),
-        ]
-    ),
-    "Installer": Refinement(
-        rules=[
-            Rule(
-                rule="self.target.rule != 'ask' || !self.overwrite",
-                message="is without use: who is asked for the disk is asked about what is on it too",
-                field_path=".overwrite",
-            )
-        ]
-    ),
-    "InstallTarget": Refinement(
-        rules=[
-            Rule(
-                rule="has(self.value) == (self.rule in ['serial', 'path'])",
-                message="a value belongs to the rules 'serial' and 'path', and only to these",
-            ),
-            Rule(
-                rule="self.rule != 'path' || !has(self.value) || self.value.startsWith('/dev/')",
-                message="must be a path below /dev",
-                field_path=".value",
-            ),
-        ]
-    ),
+    **DISK,
     "S3Destination": Refinement(
         rules=[
             Rule(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from image_composer_operator.status import Condition, ConditionStatus, ConditionType, Reason
+from image_composer_operator.reasons import ConditionStatus, ConditionType, Reason
+from image_composer_operator.status import Condition
 
 
 @dataclass(frozen=True, slots=True)

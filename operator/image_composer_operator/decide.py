@@ -27,8 +27,9 @@ from image_composer_operator.model import Plan
 from image_composer_operator.names import NAMESPACE_ALLOWED, NAMESPACE_LABEL
 from image_composer_operator.observe import Job
 from image_composer_operator.progress import interrupted, new_run, observed
+from image_composer_operator.reasons import ConditionType, Reason
 from image_composer_operator.running import VALID, decide_job, success_text
-from image_composer_operator.status import BuildStatus, ConditionType, Reason
+from image_composer_operator.status import BuildStatus
 
 WAIT_FOR_END = 2.0
 """Seconds between looks at a Job that is ending."""

@@ -17,7 +17,7 @@ from image_composer_operator.conditions import Standing
 from image_composer_operator.diagnose import why_failed
 from image_composer_operator.names import FINALIZER, cleanup_job_name
 from image_composer_operator.observe import Job, JobEnd, newest
-from image_composer_operator.status import Reason
+from image_composer_operator.reasons import Reason
 
 WAIT_FOR_END = 2.0
 """Seconds between looks at Jobs that are ending."""

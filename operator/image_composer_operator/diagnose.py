@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from image_composer.pod.message import Failure
 from image_composer_operator.observe import Container, Job, Pod, Warned
-from image_composer_operator.status import Reason
+from image_composer_operator.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from image_composer_operator.status import BuildOutcome, BuildStatus, ConditionType, Reason, StageState
+from image_composer_operator.reasons import BuildOutcome, ConditionType, Reason, StageState
+from image_composer_operator.status import BuildStatus
 
 PREFIX = "image_composer"
 

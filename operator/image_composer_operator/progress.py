@@ -12,15 +12,12 @@ from image_composer.spec.location import object_uri
 from image_composer_operator.containers import LOG, STEPS
 from image_composer_operator.model import Plan
 from image_composer_operator.observe import Container, Job, Pod, newest
+from image_composer_operator.reasons import BuildOutcome, ConditionType, Reason, StageState
 from image_composer_operator.status import (
     HISTORY_BUILDS,
-    BuildOutcome,
     BuildStatus,
-    ConditionType,
     FormerBuild,
-    Reason,
     Stage,
-    StageState,
     StoredArtifact,
     StoredDocument,
 )

@@ -35,9 +35,10 @@ from image_composer_operator.metrics import Metrics
 from image_composer_operator.model import Body, ImageBuild, Plan, make_plan, read_build
 from image_composer_operator.names import FINALIZER, NAMESPACE_ALLOWED, NAMESPACE_LABEL
 from image_composer_operator.observe import Pod, Warned, newest, read_pod
+from image_composer_operator.reasons import ConditionType, Reason
 from image_composer_operator.recent import Recent
 from image_composer_operator.settings import OperatorSettings
-from image_composer_operator.status import BuildStatus, ConditionType, Reason
+from image_composer_operator.status import BuildStatus
 
 LOG = logging.getLogger(__name__)
 

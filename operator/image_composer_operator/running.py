@@ -13,7 +13,8 @@ from image_composer_operator.diagnose import Finding, why_failed, why_waiting
 from image_composer_operator.model import Plan
 from image_composer_operator.observe import Job, JobEnd, Pod, newest
 from image_composer_operator.progress import observed, published
-from image_composer_operator.status import BuildStatus, ConditionType, Reason
+from image_composer_operator.reasons import ConditionType, Reason
+from image_composer_operator.status import BuildStatus
 
 QUIET_START = 2.5
 """Seconds that a pod may take to show up and to start before the cluster is asked what keeps it."""

@@ -15,9 +15,9 @@ from image_composer_operator.metrics import Metrics
 from image_composer_operator.model import Body
 from image_composer_operator.names import SELECTOR
 from image_composer_operator.observe import has_worked
+from image_composer_operator.reasons import ConditionType
 from image_composer_operator.reconcile import Reconciler
 from image_composer_operator.settings import OperatorSettings
-from image_composer_operator.status import ConditionType
 from image_composer_operator.work_queue import WorkQueue
 
 LOG = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from image_composer_operator.metrics import Metrics
-from image_composer_operator.status import BuildOutcome, Reason
+from image_composer_operator.reasons import BuildOutcome, Reason
 from support import golden
 from support.chart import CHART, PROJECT, Object, objects, only
 

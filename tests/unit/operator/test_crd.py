@@ -21,9 +21,11 @@ from pydantic import ValidationError
 
 from image_composer.spec.credentials import HASH_FORMS, check_password_hash, check_ssh_key
 from image_composer.spec.imagebuild import ImageBuildSpec
-from image_composer_operator.admission import BROKEN_HASH, HASH, SPEC, SSH_KEY
+from image_composer_operator.admission import SPEC
+from image_composer_operator.cel import BROKEN_HASH, HASH, SSH_KEY
 from image_composer_operator.crd import crd, render_crd, schema
-from image_composer_operator.status import BuildStatus, Reason
+from image_composer_operator.reasons import Reason
+from image_composer_operator.status import BuildStatus
 from support.generated import WRONG, places, replaced, values
 from support.specs import ED25519_KEY, MINIMAL, SHA512_HASH
 

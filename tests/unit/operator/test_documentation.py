@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from image_composer.spec.document import check_manifest
-from image_composer_operator.status import ConditionType, Reason
+from image_composer_operator.reasons import ConditionType, Reason
 
 TEXT = (Path(__file__).parents[3] / "docs/operator.md").read_text()
 
