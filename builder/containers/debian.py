@@ -14,7 +14,8 @@ from containers.shrink import shrink
 from image_composer.cli.memory import use_memory
 from image_composer.cli.session import Session, new_build
 from image_composer.cli.workspaces import opened_workspace
-from image_composer.provider import ArchitectureFacts, Manifest, Provider, find_manifest, load_providers
+from image_composer.manifest import ArchitectureFacts, Manifest
+from image_composer.provider import Provider, find_manifest, load_providers
 from image_composer.repository.lock import Lock
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve

@@ -19,7 +19,7 @@ from importlib.resources import files
 import yaml
 
 from image_composer.errors import Problem
-from image_composer.provider import Manifest
+from image_composer.manifest import Manifest
 from image_composer.spec.image import ImageSpec
 
 

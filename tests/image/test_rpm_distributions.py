@@ -10,7 +10,8 @@ from typing import Literal
 
 import pytest
 
-from image_composer.provider import Manifest, load_providers
+from image_composer.manifest import Manifest
+from image_composer.provider import load_providers
 from support.composer import Composer, write_document
 from support.guest import FirstBoot, first_boot, versions
 from support.image import Credentials, Image, build, immutable_document

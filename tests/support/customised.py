@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from image_composer.provider import Family
+from image_composer.manifest import Family
 from image_composer.root.customise.changes import Changes, Root
 from image_composer.root.operations import Operation
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from image_composer.errors import Problem
-from image_composer.provider import Manifest
+from image_composer.manifest import Manifest
 from image_composer.spec.image import ImageSpec
 from image_composer_providers.debian.provider import PROVIDER as DEBIAN
 

@@ -15,8 +15,9 @@ from image_composer.cli.session import Options, Session, new_build, run_session,
 from image_composer.cli.workspaces import opened_workspace
 from image_composer.digest import pretty_json
 from image_composer.errors import ComposerError, InspectError, Problem, SpecError
+from image_composer.manifest import Manifest
 from image_composer.pod.message import PublishedResult
-from image_composer.provider import Manifest, load_providers
+from image_composer.provider import load_providers
 from image_composer.repository.lock import read_lock
 from image_composer.spec.base import format_size
 from image_composer.spec.document import read_document

@@ -18,7 +18,7 @@ from image_composer.errors import LockError
 from image_composer.evidence.dep5 import NOASSERTION, ExtractedLicense
 from image_composer.evidence.facts import PackageFacts
 from image_composer.evidence.purl import deb_purl, rpm_purl
-from image_composer.provider import Family
+from image_composer.manifest import Family
 from image_composer.repository.lock import Lock, LockedPackage
 
 Element = dict[str, Any]

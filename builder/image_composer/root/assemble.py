@@ -13,7 +13,7 @@ from pathlib import Path
 from image_composer.disk.identity import Identity
 from image_composer.disk.layout import filesystem_uuid
 from image_composer.errors import AssemblyError
-from image_composer.provider import Family, Manifest
+from image_composer.manifest import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.root import grub, operations, selinux

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from image_composer.errors import AssemblyError, ToolError
-from image_composer.provider import Manifest
+from image_composer.manifest import Manifest
 from image_composer.report import Reporter
 from image_composer.root import accounts, operations
 from image_composer.root.customise.all import document_changes, looked_for, read

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from image_composer.disk.identity import Identity
 from image_composer.disk.layout import filesystem_uuid
 from image_composer.errors import AssemblyError
-from image_composer.provider import GrubFacts
+from image_composer.manifest import GrubFacts
 from image_composer.root import operations
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from image_composer.provider import InitramfsFacts
+from image_composer.manifest import InitramfsFacts
 from image_composer.root.immutable import CHECKERS, DRACUT_MODULE, DRIVERS, INITRD_TREE, Early, initrd_operations
 from image_composer.root.sandbox import EXCHANGE, Sandbox
 

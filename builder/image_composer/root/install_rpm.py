@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from image_composer.errors import AssemblyError, ToolError
-from image_composer.provider import RpmFacts
+from image_composer.manifest import RpmFacts
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.root import operations

@@ -11,7 +11,7 @@ from image_composer.spec.image import ImageSpec
 from image_composer.spec.trusted import Mutability, UpdateTrust
 
 if TYPE_CHECKING:
-    from image_composer.provider import Manifest
+    from image_composer.manifest import Manifest
 
 BUILT_IN_LANGUAGES = frozenset({"C", "POSIX", "C.UTF-8", "C.utf8"})
 """Languages that the C library has without any file."""

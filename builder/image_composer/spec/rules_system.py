@@ -18,7 +18,7 @@ from image_composer.spec.software import Sources
 from image_composer.spec.system import SelinuxMode
 
 if TYPE_CHECKING:
-    from image_composer.provider import Manifest
+    from image_composer.manifest import Manifest
 
 INSTALL = re.compile(r"^[ \t]*\[Install\]", re.MULTILINE)
 """Section of a unit that says what starts it."""

@@ -17,7 +17,7 @@ from image_composer.spec.rules_update import second_slot
 from image_composer.spec.trusted import Mutability
 
 if TYPE_CHECKING:
-    from image_composer.provider import Manifest
+    from image_composer.manifest import Manifest
 
 
 def target_problems(spec: ImageSpec, manifest: Manifest, prefix: str) -> list[Problem]:

@@ -14,7 +14,7 @@ from image_composer.spec.outputs import PARTS, Compression
 from image_composer.spec.trusted import UpdateTrust
 
 if TYPE_CHECKING:
-    from image_composer.provider import Manifest
+    from image_composer.manifest import Manifest
 
 PUBLIC_KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 

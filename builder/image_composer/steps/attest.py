@@ -10,7 +10,7 @@ from image_composer.evidence.facts_rpm import read_rpm_facts
 from image_composer.evidence.provenance import provenance
 from image_composer.evidence.sbom_spdx import ImageFacts, spdx_document
 from image_composer.formats.naming import base_name
-from image_composer.provider import Family
+from image_composer.manifest import Family
 from image_composer.steps.build import Build
 from image_composer.steps.outputs import deliver
 from image_composer.steps.secure_boot import sign_disk

@@ -12,7 +12,8 @@ from image_composer.digest import bytes_sha256
 from image_composer.disk.grub import grub_partitions
 from image_composer.disk.identity import Identity
 from image_composer.disk.immutable import immutable_partitions
-from image_composer.provider import ArchitectureFacts, Manifest, Provider, find_manifest
+from image_composer.manifest import ArchitectureFacts, Manifest
+from image_composer.provider import Provider, find_manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.run import Runner

@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 
 from image_composer.errors import Problem, SpecError
+from image_composer.manifest import Family
 from image_composer.package import deb_header, rpm_header
-from image_composer.provider import Family
 from image_composer.repository.sources import RpmSource
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import fetch_inputs

@@ -7,7 +7,8 @@ from typing import Any
 
 from image_composer.digest import json_sha256
 from image_composer.errors import RepositoryError
-from image_composer.provider import ArchitectureFacts, DefaultPackage, Family, Manifest, Provider, RepositoryFacts
+from image_composer.manifest import ArchitectureFacts, DefaultPackage, Family, Manifest, RepositoryFacts
+from image_composer.provider import Provider
 from image_composer.repository.lock import Lock, check_lock, read_lock
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.resolve import resolve

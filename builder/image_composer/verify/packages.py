@@ -8,7 +8,7 @@ from typing import Any
 from image_composer.evidence.sbom_spdx import IMAGE_ID
 from image_composer.inspect.image import installed_packages
 from image_composer.inspect.rpmdb import DATABASES, rpm_packages
-from image_composer.provider import Family
+from image_composer.manifest import Family
 from image_composer.verify.checks import Check, judged, skipped
 from image_composer.verify.subject import Subject
 

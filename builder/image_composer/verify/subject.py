@@ -17,7 +17,7 @@ from image_composer.inspect.readers import READERS, files_of
 from image_composer.inspect.rpmdb import DATABASES, rpm_files
 from image_composer.inspect.table import read_table
 from image_composer.inspect.tree import Node
-from image_composer.provider import Family
+from image_composer.manifest import Family
 from image_composer.repository.lock import Lock
 from image_composer.spec.disk import PartitionType
 from image_composer.spec.image import ImageSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from image_composer.cli.commands import profile_names, provider_row
-from image_composer.provider import Profile
+from image_composer.manifest import Profile
 from image_composer_providers.debian.provider import PROVIDER
 
 

@@ -8,7 +8,7 @@ from image_composer.evidence.dep5 import declared_license
 from image_composer.evidence.facts import PackageFacts
 from image_composer.evidence.license_rpm import rpm_license
 from image_composer.evidence.sbom_spdx import ImageFacts
-from image_composer.provider import Family
+from image_composer.manifest import Family
 from image_composer.repository.lock import Lock, LockedPackage, LockedRepository
 from image_composer.spec.image import Target
 

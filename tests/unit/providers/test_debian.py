@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from image_composer.provider import Manifest, Provider, load_providers
+from image_composer.manifest import Manifest
+from image_composer.provider import Provider, load_providers
 from image_composer_providers.debian.provider import PROVIDER
 
 HOST = {"ID": "debian", "VERSION_ID": "12"}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from image_composer.errors import RepositoryError
-from image_composer.provider import Family, Manifest, Provider, load_providers
+from image_composer.manifest import Family, Manifest
+from image_composer.provider import Provider, load_providers
 from image_composer.repository.sources import DebSource
 from image_composer.spec.image import Architecture
 from image_composer.spec.rules import spec_problems

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from image_composer.provider import Family, Manifest, Provider, load_providers
+from image_composer.manifest import Family, Manifest
+from image_composer.provider import Provider, load_providers
 from image_composer.spec.rules import spec_problems
 from image_composer.spec.rules_target import target_problems
 from support.specs import image_spec

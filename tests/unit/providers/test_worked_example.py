@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from image_composer.provider import Manifest
+from image_composer.manifest import Manifest
 from support.composer import Composer, Outcome, write_document
 from support.debrepo import DebRepository, write_repository
 from support.debs import Deb

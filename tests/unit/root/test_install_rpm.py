@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from image_composer.provider import RpmFacts
+from image_composer.manifest import RpmFacts
 from image_composer.root.install_rpm import package_failure, script_warnings, transaction
 from image_composer.run import Completed
 

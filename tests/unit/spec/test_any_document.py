@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from image_composer.errors import AssemblyError, SpecError
-from image_composer.provider import Family, Manifest, load_providers
+from image_composer.manifest import Family, Manifest
+from image_composer.provider import load_providers
 from image_composer.root.accounts import account_operations
 from image_composer.root.customise.all import document_changes
 from image_composer.root.customise.changes import Root

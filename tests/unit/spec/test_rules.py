@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from image_composer.provider import Family, Manifest, Profile, load_providers
+from image_composer.manifest import Family, Manifest, Profile
+from image_composer.provider import load_providers
 from image_composer.spec.image import Architecture
 from image_composer.spec.rules import spec_problems
 from image_composer.spec.rules_target import target_problems

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from image_composer.errors import RepositoryError
-from image_composer.provider import DefaultPackage, Manifest, Profile, Provider, load_providers
+from image_composer.manifest import DefaultPackage, Manifest, Profile
+from image_composer.provider import Provider, load_providers
 from image_composer.repository.lock import Lock, LockedPackage, LockedRepository
 from image_composer.repository.query import PackageQuery
 from image_composer.repository.sources import DebSource, RepositorySource

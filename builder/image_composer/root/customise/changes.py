@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from image_composer.errors import AssemblyError
-from image_composer.provider import Family
+from image_composer.manifest import Family
 from image_composer.root.operations import Operation
 
 OWN_NAME = "90-image"

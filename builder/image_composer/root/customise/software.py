@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from image_composer.provider import Family
+from image_composer.manifest import Family
 from image_composer.root import operations
 from image_composer.root.customise.changes import OWN_NAME, Changes
 from image_composer.root.operations import Operation

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from image_composer.provider import Family
+from image_composer.manifest import Family
 from image_composer.root.customise.changes import Changes
 from image_composer.root.customise.cloud_init import cloud_init_changes
 from image_composer.root.customise.software import manager_changes, minimize_changes, removal_operations
