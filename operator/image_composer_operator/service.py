@@ -199,7 +199,8 @@ class Service:
         first = not self.synced.is_set()
         for key, _ in self.index.builds():
             # Spread, so that a thousand finished ImageBuilds are no burst; the first time nobody should wait.
-            self.queue.add(key, 0.0 if first else random.uniform(0, self.settings.resync_seconds / 10))  # noqa: S311
+            spread = random.uniform(0, self.settings.resync_seconds / 10)  # noqa: S311 - no secret, only less at once
+            self.queue.add(key, 0.0 if first else spread)
         self._resynced_at = time.monotonic()
         self.synced.set()
 

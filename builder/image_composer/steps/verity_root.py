@@ -76,7 +76,9 @@ def make_verity_root(build: Build, assembled: AssembledRoot) -> VerityRoot | Non
 
 def _make_root(build: Build, assembled: AssembledRoot, partition: Partition, image: Path) -> None:
     box, tree = sandbox(build, assembled.epoch), tree_folder(build.workspace.folder, partition)
-    compressions = build.manifest.read_only_filesystems.get(partition.filesystem.value, [])  # type: ignore[call-overload]
+    # A manifest names some of the file systems only; for any other there is nothing.
+    known = build.manifest.read_only_filesystems
+    compressions = next((names for name, names in known.items() if name == partition.filesystem), [])
     uuid = build.identity.filesystem(partition.label)
     if partition.filesystem is Filesystem.SQUASHFS:
         make_squashfs(
