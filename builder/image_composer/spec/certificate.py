@@ -34,6 +34,9 @@ NAMES = {
 }
 """Parts of a subject by their usual short names."""
 
+_NULL = b"\x05\0"
+"""Parameters of an RSA key: none."""
+
 
 @dataclass(frozen=True, slots=True)
 class RsaKey:
@@ -187,7 +190,11 @@ def _rsa(key: Element) -> RsaKey | None:
         raise DerError("a public key of other than two parts")
     if der.object_id(algorithm[0]) != RSA:
         return None
-    numbers = der.element(parts[1].expect(der.BIT_STRING).content[1:]).expect(der.SEQUENCE).children()
+    # One key has one form (RFC 8017, A.1): what may differ unread would make one key look like two.
+    bits = parts[1].expect(der.BIT_STRING).content
+    if [parameter.whole for parameter in algorithm[1:]] != [_NULL] or bits[:1] != b"\0":
+        raise DerError("an RSA key with parameters, or of no whole bytes")
+    numbers = der.element(bits[1:]).expect(der.SEQUENCE).children()
     if len(numbers) != 2:
         raise DerError("an RSA key of other than two numbers")
     modulus, exponent = (int.from_bytes(number.expect(der.INTEGER).content, "big") for number in numbers)
