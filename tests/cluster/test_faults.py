@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Container
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -38,11 +39,11 @@ def folder_of(status: dict[str, Any]) -> str:
     return str(status["folder"]).removeprefix("s3://images/")
 
 
-def assert_published_once(builds: Builds, s3: S3Server, name: str, *, tries: int = 1) -> dict[str, Any]:
+def assert_published_once(builds: Builds, s3: S3Server, name: str, *, tries: Container[int] = (1,)) -> dict[str, Any]:
     """Say that a build is ready, came from one Job, and that one complete folder is all there is of it."""
     status = builds.wait_for_end(name)
     assert reason_of(status) == "Succeeded", message_of(status)
-    assert status["attempts"] == tries
+    assert status["attempts"] in tries
     [job] = builds.items("jobs", name)
     assert job["metadata"]["name"] == status["jobName"]
     keys = objects(s3, f"{builds.namespace}/{name}/")
@@ -115,8 +116,9 @@ def test_a_pod_that_is_deleted_in_each_stage_is_followed_by_another(builds: Buil
     with ThreadPoolExecutor(len(STAGES)) as pool:
         reached = list(pool.map(lose, STAGES))
     assert "ended" not in reached
-    for name in names.values():
-        assert_published_once(builds, s3, name, tries=2)
+    for stage, name in names.items():
+        # What is about to end may end well before the kubelet ends it.
+        assert_published_once(builds, s3, name, tries=(1, 2) if stage == STAGES[-1] else (2,))
 
 
 def test_an_s3_server_that_is_away_when_the_build_publishes_is_waited_for(builds: Builds, s3: S3Server) -> None:

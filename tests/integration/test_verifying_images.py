@@ -245,15 +245,15 @@ def test_what_is_wrong_is_named_by_its_check_and_nothing_else_is_blamed(
 
 
 @pytest.mark.boot
-def test_an_image_that_firmware_can_not_start_is_not_published(
+def test_an_image_whose_boot_loader_crashes_is_not_published(
     bootable: Composer, finished: Path, tmp_path: Path
 ) -> None:
-    """The boot loader of these images is none: firmware says so within seconds."""
+    """The boot loader of these images has no code worth the name: firmware says so within seconds."""
     copy = copy_of(finished, tmp_path / "copy")
     copy.edit("spec.json", lambda spec: spec["image"]["verify"].update(boot=True))
     outcome, verification = verify(bootable, copy)
     assert (outcome.status, outcome.code) == (1, "VERIFY_BOOT_FAILED"), outcome.said
-    assert "failed: the firmware found nothing to start" in outcome.error
+    assert "failed: what the firmware started has crashed" in outcome.error
     assert "the console's last lines:" in outcome.error
     assert (verification["boot"]["outcome"], verification["boot"]["marker"]) == ("failed", "none")
     assert set(outcomes(verification).values()) == {"passed", "skipped"}

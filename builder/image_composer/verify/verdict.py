@@ -18,6 +18,7 @@ RUNNING = "running"
 
 TROUBLE: Mapping[str, str] = {
     r"No bootable option or device was found|failed to load Boot0001": "the firmware found nothing to start",
+    r"!!!! \w+ Exception Type|(Synchronous|Data Abort) Exception at 0x": "what the firmware started has crashed",
     r"device-mapper: verity: .*(corrupted|reached maximum errors)|dm-verity device corrupted":
         "a block of the root does not fit its hash",
     r"Kernel panic - not syncing: ([^\n]*)": "the kernel panicked",

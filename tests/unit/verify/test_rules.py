@@ -147,6 +147,8 @@ def test_sizes_are_held_against_the_spec(limits: dict[str, int], told: list[str]
         ("Debian GNU/Linux 12 debian ttyS0\n\ndebian login: ", None),
         ("[  OK  ] Reached target Multi-User System.\n", None),
         ("BdsDxe: No bootable option or device was found.\n", "the firmware found nothing to start"),
+        ("!!!! X64 Exception Type - 06(#UD - Invalid Opcode)\n", "what the firmware started has crashed"),
+        ("Synchronous Exception at 0x000000007C2C1000\n", "what the firmware started has crashed"),
         ("[    2.1] Kernel panic - not syncing: VFS: Unable to mount root fs\n", "the kernel panicked"),
         ("[    9.1] Kernel panic - not syncing: dm-verity device corrupted\n", "does not fit its hash"),
         ("[    9.1] device-mapper: verity: 254:2: data block 77 is corrupted\n", "does not fit its hash"),
