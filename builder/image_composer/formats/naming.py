@@ -11,9 +11,13 @@ from image_composer.spec.outputs import PARTS, Compression, Output, OutputFormat
 PART_EXTENSIONS: Mapping[OutputFormat, str] = {
     OutputFormat.UKI: ".efi",
     OutputFormat.ROOT: ".root",
-    OutputFormat.ROOT_VERITY: ".root-verity",
+    OutputFormat.ROOT_VERITY: ".verity",
 }
-"""Formats that are a part of the disk, with what each adds to a file's name."""
+"""Formats that are a part of the disk, with what each adds to a file's name.
+
+None begins as another does: systemd-sysupdate takes a file whose name only begins as its pattern says, so that
+`.root-verity` was installed as the root.
+"""
 
 PARTITIONS = frozenset({OutputFormat.ROOT, OutputFormat.ROOT_VERITY})
 """Parts that are a partition. Their PARTUUID stands in the file's name: an update gives it to the partition."""

@@ -105,5 +105,6 @@ def _remove_page(client: S3Client, placement: Placement, keys: Sequence[str], pa
         return
     if errors:
         told = {"Error": {"Code": errors[0].get("Code", ""), "Message": errors[0].get("Message", "")}}
+        # The stubs' type of a response has no name that can be imported.
         first = explain(ClientError(told, "DeleteObjects"), f"{attempt}, {len(errors)} of them", placement.s3)  # type: ignore[arg-type]
         raise PublishError(first.code, first.message, hint=first.hint, retryable=first.retryable)

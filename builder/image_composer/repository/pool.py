@@ -150,7 +150,7 @@ class PackagePool(ABC):
         """Give the names, sorted, that were excluded although no installation may lack them."""
         return []
 
-    def proposal(self, preferences: Sequence[int], *, recommends: bool) -> Sequence[int] | None:  # noqa: ARG002
+    def proposal(self, preferences: Sequence[int], *, recommends: bool) -> Sequence[int] | None:  # noqa: ARG002 - see above
         """Give the set that the family's own package manager would install, where that is not the solver's choice.
 
         Args:

@@ -275,7 +275,7 @@ class Tools:
             AssemblyError: ASSEMBLE_ACTION_FAILED.
         """
         mounts = [*_host_mounts(), *_system_mounts(), _bind("packages", PACKAGES, readonly=True)]
-        return self.sandbox._act({"root": None, "mounts": mounts}, name, arguments, descriptors)  # noqa: SLF001
+        return self.sandbox._act({"root": None, "mounts": mounts}, name, arguments, descriptors)  # noqa: SLF001 - as above
 
 
 def _check_refusal(done: Completed) -> None:

@@ -85,7 +85,7 @@ class S3Server:
     def client(self) -> S3Client:
         """Give a client with all rights."""
         import boto3  # noqa: PLC0415 - takes half a second, which a warden need not wait
-        from botocore.config import Config  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415 - as above
 
         return boto3.client(
             "s3",

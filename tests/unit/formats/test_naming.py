@@ -2,7 +2,7 @@ from uuid import UUID
 
 import pytest
 
-from image_composer.formats.naming import base_name, output_name
+from image_composer.formats.naming import PART_EXTENSIONS, base_name, output_name
 from image_composer.spec.image import Architecture, ImageSpec, Target
 from image_composer.spec.outputs import Compression, Output, OutputFormat
 
@@ -47,7 +47,7 @@ def test_programs_know_a_format_by_its_extension(
     [
         (OutputFormat.UKI, Compression.NONE, "edge-gateway_1.4.0_x86_64.efi"),
         (OutputFormat.ROOT, Compression.XZ, f"edge-gateway_1.4.0_x86_64_{ID}.root.xz"),
-        (OutputFormat.ROOT_VERITY, Compression.GZIP, f"edge-gateway_1.4.0_x86_64_{ID}.root-verity.gz"),
+        (OutputFormat.ROOT_VERITY, Compression.GZIP, f"edge-gateway_1.4.0_x86_64_{ID}.verity.gz"),
     ],
 )
 def test_parts_are_named_as_updates_look_for_them(part: OutputFormat, compression: Compression, name: str) -> None:
@@ -59,3 +59,8 @@ def test_every_output_has_a_name_of_its_own() -> None:
     spec = ImageSpec(name="a", version="1", target=Target(distribution="debian", release="12"))
     outputs = [Output(format=name, compression=how) for name in OutputFormat for how in Compression]
     assert len({output_name(spec, output) for output in outputs}) == len(outputs)
+
+
+def test_no_part_is_taken_for_another_by_a_program_that_looks_at_beginnings() -> None:
+    extensions = list(PART_EXTENSIONS.values())
+    assert [one for one in extensions if any(other != one and other.startswith(one) for other in extensions)] == []

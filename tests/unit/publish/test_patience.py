@@ -51,6 +51,7 @@ def failing(times: int, error: Exception = DOWN) -> Callable[[], str]:
 
 
 def answered(code: str) -> ClientError:
+    # An error as servers send it has fewer fields than the stubs demand.
     return ClientError({"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "Get")  # type: ignore[typeddict-item]
 
 

@@ -80,6 +80,7 @@ def test_the_authorities_of_a_destination_are_kept_as_long_as_its_client(tmp_pat
     place = S3Destination(bucket="images", endpoint="https://s3.example.org", ca_bundle=bundle)
     folder = secret(tmp_path / "s3", ACCESS_KEY_ID="key", SECRET_ACCESS_KEY="secret")
     with opened_client(place, Settings(cache_dir=tmp_path, s3_credentials=folder)) as client:
+        # Nothing public says which certificates a client believes.
         file = Path(client._endpoint.http_session._verify)  # type: ignore[attr-defined]
         assert file.read_text() == bundle
         assert file.stat().st_mode & 0o022 == 0

@@ -22,6 +22,7 @@ ATTEMPT = "can't upload edge.raw"
 
 def answer(code: str, status: int = 400, message: str = "Words of the server.") -> ClientError:
     told = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    # An error as servers send it has fewer fields than the stubs demand.
     return ClientError(told, "PutObject")  # type: ignore[arg-type]
 
 

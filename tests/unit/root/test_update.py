@@ -47,6 +47,7 @@ def files(spec: ImageSpec) -> dict[str, bytes]:
 
 def transfer(spec: ImageSpec, part: OutputFormat) -> ConfigParser:
     parser = ConfigParser(interpolation=None, strict=True)
+    # configparser documents this assignment.
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(files(spec)[f"{FOLDER}/{TRANSFERS[part]}.transfer"].decode())
     return parser

@@ -31,9 +31,9 @@ class Packages(Protocol):
     """What the walk asks about packages; `DebPool` answers."""
 
     def needs(self, package: int) -> Sequence[Need]: ...  # noqa: D102 - see DebPool
-    def recommendations(self, package: int) -> Sequence[Need]: ...  # noqa: D102
-    def suggestions(self, package: int) -> Sequence[Need]: ...  # noqa: D102
-    def foes(self, package: int) -> frozenset[int]: ...  # noqa: D102
+    def recommendations(self, package: int) -> Sequence[Need]: ...  # noqa: D102 - see DebPool
+    def suggestions(self, package: int) -> Sequence[Need]: ...  # noqa: D102 - see DebPool
+    def foes(self, package: int) -> frozenset[int]: ...  # noqa: D102 - see DebPool
 
 
 def preferred(pool: Packages, requested: Sequence[int], *, recommends: bool) -> list[int]:
