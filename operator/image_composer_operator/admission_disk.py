@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from image_composer.spec.rules import COMPRESSED_INSIDE, NEVER_MOUNTED
+from image_composer.spec.rules import COMPRESSED_INSIDE
+from image_composer.spec.rules_disk import NEVER_MOUNTED
 from image_composer_operator.cel import CERTIFICATE, NO_DOTS, exactly_once, once
 from image_composer_operator.structural import Refinement, Rule
 
@@ -15,6 +16,16 @@ DISK: Mapping[str, Refinement] = {
                 rule="self.type == 'grub' || self.firmware == 'uefi'",
                 message="must be 'uefi': systemd-boot starts on no other; a BIOS needs type 'grub'",
                 field_path=".firmware",
+            )
+        ]
+    ),
+    "Disk": Refinement(
+        rules=[
+            Rule(
+                rule="has(self.size) || !has(self.partitions)"
+                " || !self.partitions.exists(one, has(one.size) && one.size.endsWith('%'))",
+                message="a partition's size is a share of the disk, whose size (disk.size) is missing",
+                field_path=".partitions",
             )
         ]
     ),
@@ -49,6 +60,15 @@ DISK: Mapping[str, Refinement] = {
                 rule="(self.type == 'esp') == (self.filesystem == 'vfat')",
                 message="must be vfat on the EFI system partition, and only there",
                 field_path=".filesystem",
+            ),
+            Rule(
+                rule="(self.type == 'swap') == (self.filesystem == 'swap')",
+                message="must be swap on partitions of type swap, and only there",
+                field_path=".filesystem",
+            ),
+            Rule(
+                rule="self.type != 'swap' || (has(self.size) && !has(self.mountPoint) && !self.grow)",
+                message="swap needs a size, is mounted nowhere and can't grow",
             ),
             Rule(
                 rule="(self.type == 'root') == (has(self.mountPoint) && self.mountPoint == '/')",

@@ -424,6 +424,26 @@ REFUSALS: dict[str, Refusal] = {
         composer="partitions[1].grow: only the last partition can grow",
     ),
     "vfat-grows": disk('partitions[1].grow: Invalid value: "object": vfat can\'t grow', ROOT, {**ESP, "grow": True}),
+    "share-of-nothing": disk(
+        'partitions: Invalid value: "object": a partition\'s size is a share of the disk, whose size (disk.size) is '
+        "missing",
+        ESP,
+        {**ROOT, "size": "50%"},
+        composer="partitions[1].size: is a share of the disk, whose size (disk.size) is missing",
+    ),
+    "swap-by-half": disk(
+        'partitions[2].filesystem: Invalid value: "object": must be swap on partitions of type swap, and only there',
+        ESP,
+        ROOT,
+        {**EXTRA, "type": "swap", "size": "1GiB"},
+    ),
+    "swap-without-size": disk(
+        'partitions[2]: Invalid value: "object": swap needs a size, is mounted nowhere and can\'t grow',
+        ESP,
+        ROOT,
+        {**EXTRA, "type": "swap", "filesystem": "swap"},
+        composer="partitions[2].size: is missing: swap has no content to go by",
+    ),
     "esp-without-vfat": disk(
         'partitions[0].filesystem: Invalid value: "object": must be vfat on the EFI system partition, and only there',
         {**ESP, "filesystem": "ext4"},

@@ -134,7 +134,7 @@ def write_distribution(
         },
         "basePackages": list(base_packages),
         "initramfs": {"generator": "dracut", "packages": []},
-        "filesystems": ["ext4", "vfat"],
+        "filesystems": ["ext4", "vfat", "swap"],
         "partitions": [
             {"label": "ESP", "type": "esp", "filesystem": "vfat", "mountPoint": "/boot/efi"},
             {"label": "root", "type": "root", "filesystem": "ext4", "mountPoint": "/", "grow": True},

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
-from image_composer.disk.layout import MINIMUM_FILESYSTEM, SECTOR, exact_size
+from image_composer.disk.filesystems import MINIMUM_FILESYSTEM
+from image_composer.disk.layout import SECTOR, exact_size
 from image_composer.disk.rounding import divide_up, round_up
 from image_composer.disk.sparse import create_sparse, explained
 from image_composer.disk.tools import ToolRunner

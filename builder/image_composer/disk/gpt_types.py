@@ -38,6 +38,7 @@ SHARED_TYPES: Mapping[PartitionType, UUID] = {
     PartitionType.SRV: UUID("3b8f8425-20e0-4f3b-907f-1a25a76f98e8"),
     PartitionType.VAR: UUID("4d21b016-b534-45c2-a9fb-5c16e091fd2d"),
     PartitionType.LINUX: UUID("0fc63daf-8483-4772-8e79-3d69d8477de4"),
+    PartitionType.SWAP: UUID("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"),
     # Not of that specification, but GRUB's own; its bytes spell "Hah!IdontNeedEFI".
     PartitionType.BIOS_BOOT: UUID("21686148-6449-6e6f-744e-656564454649"),
 }

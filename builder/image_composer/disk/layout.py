@@ -10,13 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from image_composer.disk.filesystems import (
+    MINIMUM_FILESYSTEM,
+    MINIMUM_HEADROOM,
+    filesystem_label,
+    filesystem_uuid,
+)
 from image_composer.disk.gpt_types import ATTRIBUTE_GROW_FILESYSTEM, ATTRIBUTE_READ_ONLY, type_guid
 from image_composer.disk.identity import Identity
 from image_composer.disk.rounding import round_down, round_up
 from image_composer.errors import DiskTooSmallError, Problem, SpecError
 from image_composer.settings import GIB, MIB
 from image_composer.spec.base import parse_size
-from image_composer.spec.disk import Filesystem, Partition
+from image_composer.spec.disk import Partition
 from image_composer.spec.image import Architecture
 
 SECTOR = 512
@@ -31,41 +37,8 @@ BACKUP_TABLE = 33 * SECTOR
 MAXIMUM_DISK = 16 * 1024 * GIB
 """The largest file that ext4 can hold, so the largest disk that most machines can make."""
 
-MINIMUM_FILESYSTEM: Mapping[Filesystem, int] = {
-    # 65525 clusters are what makes a FAT a FAT32, which the UEFI specification asks for; with clusters of one sector
-    # that is just under 32 MiB, and the two FATs come on top.
-    Filesystem.VFAT: 33 * MIB,
-    # The smallest journal has 4 MiB, and mke2fs lets it take no more than half of the free room.
-    Filesystem.EXT4: 16 * MIB,
-    Filesystem.SQUASHFS: MIB,
-    Filesystem.EROFS: MIB,
-    Filesystem.VERITY: MIB,
-    Filesystem.GRUB: MIB,
-}
-"""Smallest size that a file system can be made in."""
-
-MINIMUM_HEADROOM: Mapping[Filesystem, int] = {
-    Filesystem.VFAT: 32 * MIB,  # a second, larger kernel image
-    Filesystem.EXT4: 256 * MIB,  # the lists of apt-get update, logs
-    Filesystem.SQUASHFS: 0,
-    Filesystem.EROFS: 0,
-    Filesystem.VERITY: 0,
-    Filesystem.GRUB: 0,
-}
-"""Least free room in a partition without a size."""
-
 HEADROOM_SHARE = 4
 """A partition without a size gets a fourth more than its content: room for one round of updates."""
-
-LABEL_LENGTH: Mapping[Filesystem, int] = {
-    Filesystem.EXT4: 16,
-    Filesystem.VFAT: 11,
-    Filesystem.SQUASHFS: 0,
-    Filesystem.EROFS: 15,
-    Filesystem.VERITY: 0,
-    Filesystem.GRUB: 0,
-}
-"""Characters that a file system's label has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,21 +167,6 @@ def exact_size(size: int) -> str:
         if size >= factor and size % factor == 0:
             return f"{size // factor}{unit}"
     return f"{size // 1024}KiB"
-
-
-def filesystem_label(filesystem: Filesystem, label: str) -> str:
-    """Give the part of a partition's label that its file system has room for, in characters that it allows."""
-    if filesystem is Filesystem.VFAT:
-        label = label.upper().replace(".", "_")
-    return label[: LABEL_LENGTH[filesystem]]
-
-
-def filesystem_uuid(filesystem: Filesystem, label: str, identity: Identity) -> str:
-    """Give the id of the file system in a partition, as fstab spells it."""
-    if filesystem is Filesystem.VFAT:
-        serial = identity.fat_id(label)
-        return f"{serial[:4]}-{serial[4:]}"
-    return str(identity.filesystem(label))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from image_composer.disk.filesystems import filesystem_uuid
 from image_composer.disk.identity import Identity
-from image_composer.disk.layout import filesystem_uuid
 from image_composer.errors import AssemblyError
 from image_composer.manifest import Family, Manifest
 from image_composer.report import Reporter
@@ -31,7 +31,7 @@ from image_composer.root.installer import make_installer
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
 from image_composer.root.update import update_operations, with_image_version
-from image_composer.spec.disk import BootLoaderType, Partition
+from image_composer.spec.disk import BootLoaderType, Filesystem, Partition
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Hook
 from image_composer.spec.system import SelinuxMode
@@ -175,7 +175,7 @@ class Assembler:
         return [
             Mount(filesystem_uuid(partition.filesystem, partition.label, self.identity), partition)
             for partition in self.partitions
-            if partition.mount_point is not None
+            if partition.mount_point is not None or partition.filesystem is Filesystem.SWAP
         ]
 
     def _kernel_version(self) -> str:

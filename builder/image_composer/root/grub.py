@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from image_composer.disk.filesystems import filesystem_uuid
 from image_composer.disk.identity import Identity
-from image_composer.disk.layout import filesystem_uuid
 from image_composer.errors import AssemblyError
 from image_composer.manifest import GrubFacts
 from image_composer.root import operations

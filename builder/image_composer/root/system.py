@@ -48,7 +48,7 @@ def system_operations(
 
     Args:
         hostname: of the machine.
-        mounts: partitions with a mount point.
+        mounts: partitions with a mount point, and those for swap.
         partitions: all of the disk, in order.
         moved: of a root that is never written to, the folders that lie in /var.
         known_hosts: names that the machine knows by itself.
@@ -61,7 +61,7 @@ def system_operations(
         *(
             operations.mount_point(mount.partition.mount_point or "/")
             for mount in mounts
-            if mount.partition.mount_point != "/"
+            if mount.partition.mount_point not in (None, "/")
         ),
     ]
 
@@ -87,7 +87,7 @@ def fstab(mounts: Sequence[Mount], *, moved: Sequence[str] | None = None) -> str
     """Give the text of /etc/fstab, parents before what is mounted below them.
 
     Args:
-        mounts: partitions with a mount point.
+        mounts: partitions with a mount point, and those for swap, which has the first lines.
         moved: of a root that is never written to, the folders that lie in /var; the root is then what dm-verity makes
             of its partition.
     """
@@ -101,7 +101,7 @@ def fstab(mounts: Sequence[Mount], *, moved: Sequence[str] | None = None) -> str
         device = f"UUID={mount.uuid}"
         if moved is not None and partition.mount_point == "/":
             check, device = 0, verity.DEVICE
-        lines.append(f"{device} {partition.mount_point} {partition.filesystem} {options} 0 {check}")
+        lines.append(f"{device} {partition.mount_point or 'none'} {partition.filesystem} {options} 0 {check}")
     if moved is not None:
         lines += mount_lines(moved)
     return "\n".join(lines) + "\n"
@@ -134,5 +134,6 @@ REPART_TYPES: Mapping[PartitionType, str] = {
     PartitionType.SRV: "srv",
     PartitionType.VAR: "var",
     PartitionType.LINUX: "linux-generic",
+    PartitionType.SWAP: "swap",
 }
 """repart.d(5)'s names of partition types; it has none for GRUB's."""

@@ -96,6 +96,12 @@ HostName = Annotated[
 ByteSize = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,11}(KiB|MiB|GiB|TiB)$", max_length=15)]
 """A size with its unit, such as `512MiB` or `8GiB`."""
 
+PartitionSize = Annotated[
+    str,
+    StringConstraints(pattern=r"^([1-9][0-9]{0,11}(KiB|MiB|GiB|TiB)|([1-9][0-9]?|100)%)$", max_length=15),
+]
+"""A size with its unit, or a share of the disk such as `25%`."""
+
 Duration = Annotated[
     str,
     StringConstraints(
@@ -115,6 +121,11 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a size such as 512MiB")
     return int(match[1]) * _UNITS[match[2]]
+
+
+def parse_share(text: str) -> int | None:
+    """Give the hundredths of the disk that a `PartitionSize` stands for; None when it is a size with a unit."""
+    return int(text[:-1]) if text.endswith("%") else None
 
 
 def format_size(size: int) -> str:

@@ -11,6 +11,7 @@ from image_composer.spec.base import (
     AbsolutePath,
     ByteSize,
     Flag,
+    PartitionSize,
     SpecModel,
 )
 
@@ -30,6 +31,7 @@ class PartitionType(StrEnum):
     SRV = "srv"
     VAR = "var"
     LINUX = "linux"
+    SWAP = "swap"
 
     BIOS_BOOT = "bios-boot"
     """What a BIOS starts of GRUB; the composer adds it."""
@@ -45,6 +47,9 @@ class Filesystem(StrEnum):
 
     EROFS = "erofs"
     """The same, quicker to read."""
+
+    SWAP = "swap"
+    """No file system, but room for memory that is not in use."""
 
     VERITY = "verity"
     """No file system, but the hashes of one; the composer adds it."""
@@ -65,8 +70,9 @@ class Partition(SpecModel):
     filesystem: Filesystem
     """File system made in it."""
 
-    size: ByteSize | None = None
-    """Size; as large as its content needs, with room to work, when absent."""
+    size: PartitionSize | None = None
+    """Size, or a share of the disk's size such as `25%`; as large as its content needs, with room to work, when
+    absent."""
 
     mount_point: AbsolutePath | None = None
     """Where it is mounted; what the packages put below it goes into it."""

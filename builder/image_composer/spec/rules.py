@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from image_composer.errors import Problem
-from image_composer.spec import rules_system
+from image_composer.spec import rules_disk, rules_system
 from image_composer.spec.accounts import Sudo
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.destination import Destination, S3Destination
-from image_composer.spec.disk import BIOS_BOOT_LABEL, BootLoaderType, Filesystem, Partition, PartitionType
+from image_composer.spec.disk import BIOS_BOOT_LABEL, BootLoaderType
 from image_composer.spec.image import Architecture, ImageSpec
 from image_composer.spec.imagebuild import BuildRequest
 from image_composer.spec.outputs import Compression, Installer, InstallRule, OutputFormat
@@ -26,12 +26,6 @@ from image_composer.spec.trusted import Immutable, Mutability
 
 if TYPE_CHECKING:
     pass
-
-READ_ONLY = frozenset({Filesystem.SQUASHFS, Filesystem.EROFS})
-"""File systems that nothing can be written to."""
-
-NEVER_MOUNTED = frozenset({"dev", "etc", "proc", "run", "sys"})
-"""Folders of the root that the running system mounts itself, or reads before it mounts anything."""
 
 COMPRESSED_INSIDE = frozenset({OutputFormat.QCOW2, OutputFormat.VMDK, OutputFormat.ISO})
 """Formats whose content is compressed already; compressing them once more takes time and saves nothing."""
@@ -199,53 +193,6 @@ def _grub(spec: ImageSpec) -> Iterator[Finding]:
             yield f"disk.partitions[{number}].label", "is that of the partition which the composer adds for GRUB"
 
 
-def _partitions(spec: ImageSpec) -> Iterator[Finding]:
-    partitions = spec.disk.partitions
-    if not partitions:
-        return
-    yield from rules_system.once("disk.partitions", "label", (partition.label for partition in partitions))
-    points = [partition.mount_point for partition in partitions if partition.mount_point]
-    yield from rules_system.once("disk.partitions", "mountPoint", points)
-    for kind, what in ((PartitionType.ESP, "an EFI system partition"), (PartitionType.ROOT, "a root partition")):
-        count = sum(partition.type is kind for partition in partitions)
-        needless = kind is PartitionType.ESP and not spec.boot_loader.uefi
-        if count != 1 and not (needless and count == 0):
-            yield "disk.partitions", f"must hold {what} (type {kind}) exactly once, not {count} times"
-    for number, partition in enumerate(partitions):
-        yield from _partition(spec, partition, f"disk.partitions[{number}]", is_last=number == len(partitions) - 1)
-
-
-def _partition(spec: ImageSpec, partition: Partition, path: str, *, is_last: bool) -> Iterator[Finding]:
-    if partition.type is PartitionType.ROOT_VERITY or partition.filesystem is Filesystem.VERITY:
-        yield path, "holds the hashes of an immutable root, and is added by the composer itself"
-        return
-    if partition.type is PartitionType.BIOS_BOOT or partition.filesystem is Filesystem.GRUB:
-        yield path, "holds what a BIOS starts of GRUB, and is added by the composer itself"
-        return
-    yield from _read_only(spec, partition, path)
-    is_vfat = partition.filesystem is Filesystem.VFAT
-    if (partition.type is PartitionType.ESP) != is_vfat:
-        yield f"{path}.filesystem", "must be vfat on the EFI system partition, and only there"
-    if (partition.type is PartitionType.ROOT) != (partition.mount_point == "/"):
-        yield f"{path}.mountPoint", "must be / on the root partition, and only there"
-    top = (partition.mount_point or "").split("/")[1:2]
-    if set(top) & NEVER_MOUNTED:
-        yield f"{path}.mountPoint", f"nothing can be mounted at or below /{top[0]}"
-    if partition.grow and not is_last:
-        yield f"{path}.grow", "only the last partition can grow"
-    if partition.grow and is_vfat:
-        yield f"{path}.grow", "vfat can't grow"
-
-
-def _read_only(spec: ImageSpec, partition: Partition, path: str) -> Iterator[Finding]:
-    is_root = partition.type is PartitionType.ROOT
-    immutable = spec.mutability is Mutability.IMMUTABLE
-    if partition.filesystem in READ_ONLY and not (is_root and immutable):
-        yield f"{path}.filesystem", "is read-only: for the root of an immutable image, and nothing else"
-    if is_root and immutable and partition.grow:
-        yield f"{path}.grow", "can't be: the root of an immutable image never changes"
-
-
 def _destination(request: BuildRequest) -> Iterator[Finding]:
     if request.destination is not None:
         for path, message in _certificates(request.destination.s3):
@@ -285,10 +232,11 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"installer", "outputs"}), _installer),
     (frozenset({"mutability", "immutable"}), _mutability),
     (frozenset({"immutable", "version", "outputs"}), update_can_be_trusted),
+    (frozenset({"disk"}), rules_disk.shares),
     (frozenset({"disk", "immutable"}), sizes_fit),
     (frozenset({"bootLoader", "mutability", "target", "secureBoot", "outputs"}), _boot_loader),
     (frozenset({"bootLoader", "kernel", "disk"}), _grub),
-    (frozenset({"disk", "mutability", "bootLoader"}), _partitions),
+    (frozenset({"disk", "mutability", "bootLoader"}), rules_disk.partitions),
     (frozenset({"users", "groups"}), rules_system.accounts),
     (frozenset({"files", "folders"}), rules_system.files),
     (frozenset({"scripts"}), rules_system.scripts),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from image_composer.spec.base import format_size, parse_size
+from image_composer.spec.base import format_size, parse_share, parse_size
 from image_composer.spec.disk import PartitionType
 from image_composer.spec.features import Feature
 from image_composer.spec.image import ImageSpec
@@ -54,13 +54,19 @@ def sizes_fit(spec: ImageSpec) -> Iterator[tuple[str, str]]:
     partitions = [partition for partition in spec.disk.partitions if partition.size is not None]
     if spec.disk.size is None or not partitions:
         return
+    whole = parse_size(spec.disk.size)
     needed = sum(
-        parse_size(partition.size or "") * (slots if partition.type is PartitionType.ROOT else 1)
+        _bytes(partition.size or "", whole) * (slots if partition.type is PartitionType.ROOT else 1)
         for partition in partitions
     )
-    if needed > parse_size(spec.disk.size):
+    if needed > whole:
         both = ", with both slots of the root," if slots > 1 else ""
         yield "disk.size", f"is too small: partitions that have a size{both} take {format_size(needed)}"
+
+
+def _bytes(size: str, whole: int) -> int:
+    share = parse_share(size)
+    return parse_size(size) if share is None else whole * share // 100
 
 
 def second_slot(spec: ImageSpec, manifest: Manifest) -> Iterator[tuple[str, str]]:

@@ -12,12 +12,14 @@ from image_composer.digest import bytes_sha256
 from image_composer.disk.grub import grub_partitions
 from image_composer.disk.identity import Identity
 from image_composer.disk.immutable import immutable_partitions
+from image_composer.disk.shares import with_whole_sizes
 from image_composer.manifest import ArchitectureFacts, Manifest
 from image_composer.provider import Provider, find_manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
 from image_composer.run import Runner
 from image_composer.settings import Settings
+from image_composer.spec.base import parse_size
 from image_composer.spec.disk import Partition, PartitionType
 from image_composer.spec.layers.compose import Address, Surroundings
 from image_composer.spec.trusted import Mutability
@@ -120,7 +122,8 @@ class Build:
     def partitions(self) -> list[Partition]:
         """The disk's partitions: the user's, or the distribution's default, and what an immutable root or GRUB adds."""
         spec = self.spec.image
-        given = list(spec.disk.partitions) or list(self.manifest.partitions)
+        size = parse_size(spec.disk.size) if spec.disk.size else None
+        given = with_whole_sizes(spec.disk.partitions or self.manifest.partitions, size)
         if spec.mutability is Mutability.IMMUTABLE:
             return immutable_partitions(given, second_slot=spec.immutable.update is not None)
         return grub_partitions(given, spec.boot_loader, own=bool(spec.disk.partitions))

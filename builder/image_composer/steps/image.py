@@ -13,6 +13,7 @@ from image_composer.disk.esp import size_needed as fat_size_needed
 from image_composer.disk.immutable import EMPTY, sized_slots, slot_names
 from image_composer.disk.labels import labels_by_partition
 from image_composer.disk.layout import DiskLayout, PlannedPartition, plan
+from image_composer.disk.swap import make_swap
 from image_composer.disk.tools import ToolRunner
 from image_composer.root.assemble import tree_folder
 from image_composer.spec.base import format_size, parse_size
@@ -125,6 +126,10 @@ def make_partitions(
             return image
         if planned.partition.filesystem is Filesystem.GRUB:
             image.write_bytes(boot_loader.bios_core(build, planned))
+            return image
+        if planned.partition.filesystem is Filesystem.SWAP:
+            uuid = build.identity.filesystem(planned.label)
+            make_swap(image, planned.size, uuid=uuid, label=planned.filesystem_label)
             return image
         tree = assembled.trees.get(planned.label, TreeSize(blocks=1, inodes=1))
         is_mounted = planned.label in assembled.trees

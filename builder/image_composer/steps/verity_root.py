@@ -8,9 +8,9 @@ from pathlib import Path
 from uuid import UUID
 
 from image_composer.disk import ext4, ext4_size
+from image_composer.disk.filesystems import filesystem_label
 from image_composer.disk.immutable import hash_label
 from image_composer.disk.labels import labels_by_partition
-from image_composer.disk.layout import filesystem_label
 from image_composer.disk.readonly import make_erofs, make_squashfs
 from image_composer.disk.verity import Verity, make_verity, verity_arguments
 from image_composer.root.assemble import tree_folder

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from image_composer.disk.sparse import copy_part, create_sparse
+from image_composer.disk.swap import PAGE, swap_pages
 from image_composer.inspect.model import PartitionFound
 from image_composer.run import Completed
 from image_composer.verify.checks import Check, judged
@@ -54,9 +55,17 @@ def _erofs(subject: Subject, partition: PartitionFound) -> Completed:
         return subject.image.run(["fsck.erofs", "-d1", str(part)])
 
 
+def _swap(subject: Subject, partition: PartitionFound) -> Completed:
+    pages = swap_pages(subject.image.read(partition.start, PAGE))
+    fits = pages is not None and pages * PAGE <= partition.size
+    said = "" if fits else f"its header tells of {pages} pages of {PAGE} bytes, which the partition has no room for"
+    return Completed(0 if fits else 1, said.encode(), b"")
+
+
 CHECKERS: Mapping[str, Callable[[Subject, PartitionFound], Completed]] = {
     "ext4": _ext4,
     "vfat": _vfat,
+    "swap": _swap,
     "squashfs": _squashfs,
     "erofs": _erofs,
 }

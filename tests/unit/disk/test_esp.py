@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from image_composer.digest import file_sha256
 from image_composer.disk.esp import EspFile, FatParameters, cluster_size, make_fat, size_needed
-from image_composer.disk.layout import filesystem_uuid
+from image_composer.disk.filesystems import filesystem_uuid
 from image_composer.errors import DiskError, DiskTooSmallError
 from image_composer.run import Runner
 from image_composer.settings import GIB, MIB

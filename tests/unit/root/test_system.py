@@ -49,6 +49,13 @@ def test_a_file_system_grows_with_its_partition() -> None:
     assert "UUID=u / ext4 defaults,x-systemd.growfs 0 1" in grown
 
 
+def test_swap_is_used_and_mounted_nowhere() -> None:
+    swap = partition("swap", kind="swap", filesystem="swap", size="1GiB", mountOptions="pri=5")
+    assert fstab([Mount("u", ROOT), Mount("s", swap)]).splitlines()[1] == "UUID=s none swap pri=5 0 0"
+    made = system_operations("edge", [Mount("s", swap)], [ESP, ROOT, swap])
+    assert "mount-point" not in {operation["kind"] for operation in made}
+
+
 def test_nothing_grows_unless_it_is_asked_for() -> None:
     assert growth_operations([ESP, ROOT]) == []
 

@@ -14,6 +14,7 @@ from image_composer.spec.rules_target import target_problems
 from support.specs import PARTITIONS, SHA512_HASH, bare, image_spec, problems, read
 
 ESP, ROOT = PARTITIONS
+SWAP = {"label": "swap", "type": "swap", "filesystem": "swap", "size": "1GiB"}
 ARM = {"distribution": "elxr", "release": "12", "architecture": "aarch64"}
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n..."
 
@@ -50,6 +51,8 @@ def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
         {"outputs": [{"format": "vhd"}, {"format": "vhd-dynamic"}], "disk": {"size": "2040GiB"}},
         {"outputs": [{"format": "vhdx"}, {"format": "raw"}], "disk": {"size": "3TiB"}},
         disk(ESP, {**ROOT, "grow": True}),
+        disk(ESP, {**SWAP, "mountOptions": "pri=5"}, ROOT),
+        {"disk": {"size": "4GiB", "partitions": [ESP, {**SWAP, "size": "10%"}, {**ROOT, "size": "50%"}]}},
         {"mutability": "immutable", "immutable": {"etc": "volatile"}},
         {"mutability": "immutable", "immutable": {"update": UPDATE}},
         {
@@ -266,6 +269,39 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
             ["disk.partitions[1].grow: only the last partition can grow"],
         ),
         (disk(ROOT, {**ESP, "grow": True}), ["disk.partitions[1].grow: vfat can't grow"]),
+        (
+            disk(ESP, {**ROOT, "size": "50%"}, {**SWAP, "size": "10%"}),
+            [
+                "disk.partitions[1].size: is a share of the disk, whose size (disk.size) is missing",
+                "disk.partitions[2].size: is a share of the disk, whose size (disk.size) is missing",
+            ],
+        ),
+        (
+            {"disk": {"size": "4GiB", "partitions": [{**ESP, "size": "1GiB"}, {**ROOT, "size": "76%"}]}},
+            ["disk.size: is too small: partitions that have a size take 4.0 GiB"],
+        ),
+        (
+            {"disk": {"size": "4GiB", "partitions": [ESP, {**ROOT, "size": "61%"}, {**SWAP, "size": "40%"}]}},
+            [
+                "disk.partitions: have shares of 101% of the disk together",
+                "disk.size: is too small: partitions that have a size take 4.3 GiB",
+            ],
+        ),
+        (
+            disk(ESP, ROOT, {**SWAP, "type": "linux"}, {**SWAP, "label": "y", "filesystem": "ext4"}),
+            [
+                f"disk.partitions[{number}].filesystem: must be swap on partitions of type swap, and only there"
+                for number in (2, 3)
+            ],
+        ),
+        (
+            disk(ESP, ROOT, {**SWAP, "size": None, "mountPoint": "/swap", "grow": True}),
+            [
+                "disk.partitions[2].mountPoint: must be absent: swap is mounted nowhere",
+                "disk.partitions[2].size: is missing: swap has no content to go by",
+                "disk.partitions[2].grow: swap can't grow",
+            ],
+        ),
         ({"installer": {"whenDone": "reboot"}}, ["installer: is without use: no output has the format 'iso'"]),
         (
             {"outputs": [{"format": "iso"}], "installer": {"overwrite": True}},

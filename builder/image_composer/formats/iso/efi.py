@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from image_composer.disk.esp import EspFile, FatParameters, make_fat, size_needed
-from image_composer.disk.layout import filesystem_uuid
+from image_composer.disk.filesystems import filesystem_uuid
 from image_composer.disk.tools import ToolRunner
 from image_composer.disk.uki import UkiSections, write_uki
 from image_composer.formats.base import Stamp
