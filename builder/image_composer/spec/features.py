@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from image_composer.spec.accounts import Sudo
 from image_composer.spec.image import ImageSpec
+from image_composer.spec.network import NetworkBackend
 from image_composer.spec.trusted import Mutability, UpdateTrust
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class Feature(StrEnum):
     UPDATE = "update"
     UPDATE_SIGNATURE = "update-signature"
     FIREWALL = "firewall"
+    NETWORKMANAGER = "networkmanager"
+    NETPLAN = "netplan"
     KEYMAP = "keymap"
     LANGUAGE = "language"
     TRUST = "trust"
@@ -32,13 +35,19 @@ class Feature(StrEnum):
     ISO = "iso"
 
 
-BY_PACKAGES = frozenset({Feature.FIREWALL, Feature.KEYMAP, Feature.LANGUAGE, Feature.TRUST, Feature.CLOUD_INIT})
+BY_PACKAGES = frozenset(
+    {
+        *(Feature.FIREWALL, Feature.NETWORKMANAGER, Feature.NETPLAN),
+        *(Feature.KEYMAP, Feature.LANGUAGE, Feature.TRUST, Feature.CLOUD_INIT),
+    }
+)
 """What can't be had where nobody knows its packages; the programs of the others are in some distributions' base."""
 
 
 def wanted_features(spec: ImageSpec) -> Mapping[Feature, str]:
     """Give what a document wants, with the path of the field that says so."""
     language, update = spec.locale.language, spec.immutable.update
+    backend = spec.network.backend
     wanted = {
         Feature.SUDO: ("users", any(user.sudo is not Sudo.NONE for user in spec.users)),
         Feature.IMMUTABLE: ("mutability", spec.mutability is Mutability.IMMUTABLE),
@@ -48,6 +57,8 @@ def wanted_features(spec: ImageSpec) -> Mapping[Feature, str]:
             update is not None and update.verify is UpdateTrust.SIGNATURE,
         ),
         Feature.FIREWALL: ("network.firewall.nftables", spec.network.firewall.nftables is not None),
+        Feature.NETWORKMANAGER: ("network.backend", backend is NetworkBackend.NETWORKMANAGER),
+        Feature.NETPLAN: ("network.backend", backend is NetworkBackend.NETPLAN),
         Feature.KEYMAP: ("locale.keymap", spec.locale.keymap is not None),
         Feature.LANGUAGE: ("locale.language", language is not None and language not in BUILT_IN_LANGUAGES),
         Feature.CLOUD_INIT: ("cloudInit", spec.cloud_init is not None),

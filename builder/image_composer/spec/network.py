@@ -1,4 +1,4 @@
-"""The network of the running system, as systemd-networkd takes it."""
+"""The network of the running system."""
 
 from __future__ import annotations
 
@@ -173,11 +173,24 @@ class Firewall(SpecModel):
     """Rules in nft(8)'s language, loaded at every start by nftables.service; brings the package."""
 
 
+class NetworkBackend(StrEnum):
+    """What brings interfaces up."""
+
+    NETWORKD = "networkd"
+    NETWORKMANAGER = "networkmanager"
+    NETPLAN = "netplan"
+    """It writes systemd-networkd's files at every start."""
+
+
 class NetworkSettings(SpecModel):
     """The network of the running system. Without interfaces, all wired ones ask for addresses by DHCP."""
 
+    backend: NetworkBackend = NetworkBackend.NETWORKD
+    """What brings interfaces up; brings its packages. What else could do so is not started when `interfaces` are given
+    or this is no longer `networkd`, unless `systemd.enable` names it."""
+
     interfaces: list[Interface] = Field(default_factory=list, max_length=64)
-    """Interfaces, as systemd-networkd takes them, in the order in which they are tried."""
+    """Interfaces, in the order in which they are tried: the first entry that fits counts."""
 
     dns: list[Address] = Field(default_factory=list, max_length=8)
     """Name servers for everything (systemd-resolved)."""

@@ -12,6 +12,7 @@ from image_composer.spec.accounts import Sudo
 from image_composer.spec.disk import Filesystem, PartitionType
 from image_composer.spec.files import File
 from image_composer.spec.image import ImageSpec
+from image_composer.spec.network import Dhcp, NetworkBackend
 from image_composer.spec.problems import Finding
 from image_composer.spec.scripts import Script
 from image_composer.spec.software import Sources
@@ -171,6 +172,25 @@ def network(spec: ImageSpec) -> Iterator[Finding]:
             if route.destination is not None and (":" in route.destination) != (":" in route.gateway):
                 yield f"{path}.routes[{route_number}].gateway", "is of another family than the destination"
     yield from once("network.interfaces", "vlans", (name for one in spec.network.interfaces for name in one.vlans))
+    if spec.network.backend is NetworkBackend.NETWORKMANAGER:
+        yield from _network_manager(spec)
+
+
+def _network_manager(spec: ImageSpec) -> Iterator[Finding]:
+    """Say what NetworkManager can't be told of interfaces."""
+    for number, one in enumerate(spec.network.interfaces):
+        path = f"network.interfaces[{number}]"
+        if one.name == "lo":
+            yield f"{path}.name", "is the loopback interface, which NetworkManager sets up by itself"
+        if not one.required:
+            yield f"{path}.required", "can't be false: NetworkManager waits for whatever it brings up"
+        if one.dhcp in (Dhcp.BOTH, Dhcp.IPV4) or any(":" not in address for address in one.addresses):
+            continue
+        unused = [(f"dns[{place}]", server) for place, server in enumerate(one.dns)]
+        unused += [(f"routes[{place}].gateway", route.gateway) for place, route in enumerate(one.routes)]
+        for field, address in unused:
+            if ":" not in address:
+                yield f"{path}.{field}", "is an IPv4 address, but the interface has none of its own"
 
 
 def certificates(spec: ImageSpec) -> Iterator[Finding]:

@@ -61,8 +61,9 @@ def package_query(spec: ImageSpec, manifest: Manifest, facts: ArchitectureFacts)
     kernel = spec.kernel.package or (profile and profile.kernel_package) or facts.kernel_package
     features = [name for feature in wanted_features(spec) for name in manifest.feature_packages.get(feature, [])]
     asked_for = {parse_package_request(text).name for text in spec.packages}
-    chosen = _not_stood_in_for(profile.packages if profile else [], spec.exclude_packages, asked_for)
-    defaults = _not_stood_in_for(manifest.default_packages, spec.exclude_packages, {*asked_for, *chosen}) + chosen
+    wanted = {*asked_for, *features}
+    chosen = _not_stood_in_for(profile.packages if profile else [], spec.exclude_packages, wanted)
+    defaults = _not_stood_in_for(manifest.default_packages, spec.exclude_packages, {*wanted, *chosen}) + chosen
     loader = boot_packages(spec, facts)
     own = [*manifest.base_packages, *defaults, kernel, *loader, *manifest.initramfs.packages, *features]
     names = [*spec.packages, *(name for name in own if name not in asked_for)]

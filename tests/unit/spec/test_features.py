@@ -17,6 +17,8 @@ WISHES: dict[Feature, tuple[str, dict[str, Any]]] = {
     Feature.IMMUTABLE: ("mutability", {"mutability": "immutable"}),
     Feature.UPDATE: ("immutable.update", {"immutable": {"update": {"url": "https://x.example/", "verify": "none"}}}),
     Feature.FIREWALL: ("network.firewall.nftables", {"network": {"firewall": {"nftables": ""}}}),
+    Feature.NETWORKMANAGER: ("network.backend", {"network": {"backend": "networkmanager"}}),
+    Feature.NETPLAN: ("network.backend", {"network": {"backend": "netplan"}}),
     Feature.KEYMAP: ("locale.keymap", {"locale": {"keymap": "de-latin1"}}),
     Feature.LANGUAGE: ("locale.language", {"locale": {"language": "de_DE.UTF-8"}}),
     Feature.TRUST: ("trust.certificates", {"trust": {"certificates": {"corp": "..."}}}),
@@ -47,6 +49,9 @@ def test_a_document_without_wishes_wants_none() -> None:
         ("elxr", "12", Feature.FIREWALL, {"nftables"}),
         ("azurelinux", "3.0", Feature.LANGUAGE, {"glibc-locales-all"}),
         ("azurelinux", "3.0", Feature.KEYMAP, {"kbd"}),
+        ("debian", "12", Feature.NETWORKMANAGER, {"network-manager"}),
+        ("elxr", "12", Feature.NETPLAN, {"netplan.io"}),
+        ("emt", "3.0", Feature.NETPLAN, {"netplan", "systemd-networkd"}),
         ("emt", "3.0", Feature.TRUST, {"ca-certificates"}),
     ],
 )
@@ -59,7 +64,7 @@ def test_its_packages_come_by_themselves(distribution: str, release: str, featur
     assert target_problems(wishes, manifest, "") == []
 
 
-@pytest.mark.parametrize("feature", [Feature.FIREWALL, Feature.KEYMAP, Feature.LANGUAGE])
+@pytest.mark.parametrize("feature", [Feature.FIREWALL, Feature.NETWORKMANAGER, Feature.KEYMAP, Feature.LANGUAGE])
 def test_where_their_names_are_not_known_the_field_is_refused(feature: Feature) -> None:
     path, changes = WISHES[feature]
     spec = image_spec(target={"distribution": "emt", "release": "3.0"}, **changes)
@@ -67,3 +72,13 @@ def test_where_their_names_are_not_known_the_field_is_refused(feature: Feature) 
     assert str(problem) == (
         f"spec.image.{path}: needs packages, and which of Edge Microvisor Toolkit 3.0 those are is not known"
     )
+
+
+def test_defaults_yield_to_what_a_field_brings() -> None:
+    """Azure Linux's systemd-networkd would be there beside NetworkManager, otherwise."""
+    manifest = load_providers()["azurelinux"].manifest("3.0")
+    facts = next(iter(manifest.architectures.values()))
+    wishes = image_spec(target={"distribution": "azurelinux", "release": "3.0"}, network={"backend": "networkmanager"})
+    names = package_query(wishes, manifest, facts).names
+    assert "NetworkManager" in names
+    assert "systemd-networkd" not in names

@@ -118,6 +118,21 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         },
         "network.interfaces[0].routes[0].gateway: is of another family than the destination",
     ),
+    *(
+        ({"network": {"backend": "networkmanager", "interfaces": [{"name": "eth0", **interface}]}}, said)
+        for interface, said in (
+            ({"name": "lo"}, "network.interfaces[0].name: is the loopback interface, which NetworkManager sets up by"),
+            ({"required": False}, "network.interfaces[0].required: can't be false: NetworkManager waits for whatever"),
+            (
+                {"dhcp": "ipv6", "addresses": ["2001:db8::1/64"], "dns": ["2001:db8::53", "192.0.2.53"]},
+                "network.interfaces[0].dns[1]: is an IPv4 address, but the interface has none of its own",
+            ),
+            (
+                {"routes": [{"gateway": "192.0.2.1"}]},
+                "network.interfaces[0].routes[0].gateway: is an IPv4 address, but the interface has none of its own",
+            ),
+        )
+    ),
     (
         {"trust": {"certificates": {"corp": "-----BEGIN RSA PRIVATE KEY-----"}}},
         "trust.certificates.corp: holds a private key; give certificates only",
@@ -151,6 +166,8 @@ RIGHT: list[dict[str, Any]] = [
     {"files": [{"path": "/etc/gate", "link": "/srv"}]},
     {"systemd": {"units": [UNIT | {"enable": True, "content": "[Unit]\n  [Install]\nWantedBy=a.target\n"}]}},
     {"systemd": {"units": [UNIT], "enable": ["a.timer"], "disable": ["b.timer"], "mask": ["c.timer"]}},
+    {"network": {"backend": "networkmanager", "interfaces": [{"name": "eth0", "dhcp": "ipv4", "dns": ["192.0.2.53"]}]}},
+    {"network": {"backend": "netplan", "interfaces": [{"name": "lo", "required": False}]}},
     {"network": {"interfaces": [{"name": "eth0"}, {"name": "eth0", "macAddress": "02:00:00:00:00:01"}]}},
     {"trust": {"certificates": {"corp": f"Subject: corp\n\n{CERTIFICATE}\n"}}},
 ]

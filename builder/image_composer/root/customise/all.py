@@ -18,7 +18,7 @@ from image_composer.root.customise.locale import (
     message_changes,
     zone_file,
 )
-from image_composer.root.customise.network import CHRONY, NFTABLES, TIMESYNCD, network_changes
+from image_composer.root.customise.network import CHRONY, NFTABLES, SERVICES, TIMESYNCD, network_changes
 from image_composer.root.customise.software import manager_changes, minimize_changes
 from image_composer.root.customise.ssh import SERVER as SSH_SERVER
 from image_composer.root.customise.ssh import ssh_changes
@@ -32,7 +32,7 @@ def looked_for(spec: ImageSpec) -> list[str]:
     target, language = spec.systemd.default_target, spec.locale.language
     targets = [f"{PACKAGED_UNITS}/{target}"] if target is not None else []
     languages = language_files(language) if language is not None else ()
-    return [LOCALE_GEN, SETUPCON, VCONSOLE, *STORES, *CHRONY, *NFTABLES, TIMESYNCD, *targets, *languages]
+    return [LOCALE_GEN, SETUPCON, VCONSOLE, *STORES, *CHRONY, *NFTABLES, TIMESYNCD, *SERVICES, *targets, *languages]
 
 
 def read(spec: ImageSpec) -> list[str]:

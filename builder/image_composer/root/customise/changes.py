@@ -66,12 +66,13 @@ class Root:
 
 
 def together(parts: Iterable[Changes]) -> Changes:
-    """Give the changes of several concerns as one, in their order."""
+    """Give the changes of several concerns as one, in their order; what one of them starts no other one stops."""
     found = [*parts]
+    enabled = dict.fromkeys(one for part in found for one in part.enable)
     return Changes(
         operations=tuple(one for part in found for one in part.operations),
-        enable=tuple(dict.fromkeys(one for part in found for one in part.enable)),
-        disable=tuple(dict.fromkeys(one for part in found for one in part.disable)),
+        enable=tuple(enabled),
+        disable=tuple(dict.fromkeys(one for part in found for one in part.disable if one not in enabled)),
         mask=tuple(dict.fromkeys(one for part in found for one in part.mask)),
         commands=tuple(dict.fromkeys(one for part in found for one in part.commands)),
     )

@@ -1,16 +1,21 @@
-"""The network: systemd.network(5), systemd.netdev(5), resolved.conf(5), timesyncd.conf(5), nft(8)."""
+"""The network: interfaces by their backend, resolved.conf(5), timesyncd.conf(5), nft(8)."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 from image_composer.errors import AssemblyError
 from image_composer.root import operations
 from image_composer.root.customise.changes import OWN_NAME, Changes, Root, whole_lines
+from image_composer.root.customise.interfaces import section
+from image_composer.root.customise.netplan import plan
+from image_composer.root.customise.networkd import networks
+from image_composer.root.customise.networkmanager import connections
 from image_composer.root.operations import Operation
-from image_composer.spec.network import Dhcp, Interface, NetworkSettings, Proxies
+from image_composer.spec.network import NetworkBackend, NetworkSettings, Proxies
 
-NETWORKS = "/etc/systemd/network"
+NETWORKD, NETWORK_MANAGER = "systemd-networkd.service", "NetworkManager.service"
+SERVICES = {f"/usr/lib/systemd/system/{name}": name for name in (NETWORKD, NETWORK_MANAGER)}
+"""Units of the services that bring interfaces up, by their files."""
+
 TIMESYNCD = "/usr/lib/systemd/systemd-timesyncd"
 NFTABLES = ("/etc/sysconfig/nftables.conf", "/etc/nftables.conf")
 """Files that nftables.service loads: Fedora's and Azure Linux's, Debian's."""
@@ -25,11 +30,15 @@ def network_changes(wanted: NetworkSettings, root: Root) -> Changes:
     Raises:
         AssemblyError: ASSEMBLE_NO_TIME_SERVICE.
     """
-    found = [operation for number, one in enumerate(wanted.interfaces) for operation in _interface(number, one)]
-    enable: list[str] = ["systemd-networkd.service"] if wanted.interfaces else []
+    found = _interfaces(wanted)
+    service = NETWORK_MANAGER if wanted.backend is NetworkBackend.NETWORKMANAGER else NETWORKD
+    # A document that says nothing about interfaces leaves them to whatever its packages bring.
+    is_told = bool(wanted.interfaces) or wanted.backend is not NetworkBackend.NETWORKD
+    enable = [service] if is_told else []
+    others = [name for path, name in SERVICES.items() if path in root.present and name != service]
     if wanted.dns or wanted.domains:
         lines = [("DNS", " ".join(wanted.dns)), ("Domains", " ".join(wanted.domains))]
-        found.append(operations.write(f"/etc/systemd/resolved.conf.d/{OWN_NAME}.conf", _section("Resolve", lines)))
+        found.append(operations.write(f"/etc/systemd/resolved.conf.d/{OWN_NAME}.conf", section("Resolve", lines)))
     if wanted.ntp_servers:
         found.append(_time_servers(wanted.ntp_servers, root))
     found += _proxies(wanted.proxies)
@@ -37,32 +46,16 @@ def network_changes(wanted: NetworkSettings, root: Root) -> Changes:
         place = next((path for path in NFTABLES if path in root.present), NFTABLES[-1])
         found.append(operations.write(place, whole_lines(wanted.firewall.nftables), mode=0o600))
         enable.append("nftables.service")
-    return Changes(tuple(found), enable=tuple(enable))
+    return Changes(tuple(found), enable=tuple(enable), disable=tuple(others if is_told else ()))
 
 
-def _interface(number: int, wanted: Interface) -> Iterator[Operation]:
-    """Give the files of an interface and of the tagged networks on it; their names keep the document's order.
-
-    The first file that fits an interface counts; the distributions' have 80 or more.
-    """
-    stem = f"10-image-{number:02}"
-    match = [("Name", wanted.name), ("MACAddress", wanted.mac_address or "")]
-    link = [("MTUBytes", str(wanted.mtu or "")), ("RequiredForOnline", "" if wanted.required else "no")]
-    network = [
-        ("DHCP", wanted.dhcp if wanted.dhcp is not Dhcp.NONE else ""),
-        *(("Address", address) for address in wanted.addresses),
-        *(("DNS", address) for address in wanted.dns),
-        ("Domains", " ".join(wanted.domains)),
-        *(("VLAN", name) for name in wanted.vlans),
-    ]
-    text = _section("Match", match) + _section("Link", link) + _section("Network", network)
-    for route in wanted.routes:
-        lines = [("Destination", route.destination or ""), ("Gateway", route.gateway)]
-        text += _section("Route", [*lines, ("Metric", "" if route.metric is None else str(route.metric))])
-    yield operations.write(f"{NETWORKS}/{stem}.network", text)
-    for name, identifier in wanted.vlans.items():
-        device = _section("NetDev", [("Name", name), ("Kind", "vlan")]) + _section("VLAN", [("Id", str(identifier))])
-        yield operations.write(f"{NETWORKS}/{stem}-{name}.netdev", device)
+def _interfaces(wanted: NetworkSettings) -> list[Operation]:
+    """Give the files of all interfaces, in the words of what brings them up."""
+    if wanted.backend is NetworkBackend.NETWORKMANAGER:
+        return [*connections(wanted.interfaces)]
+    if wanted.backend is NetworkBackend.NETPLAN:
+        return [plan(wanted.interfaces)]
+    return [*networks(wanted.interfaces)]
 
 
 def _time_servers(servers: list[str], root: Root) -> Operation:
@@ -77,7 +70,7 @@ def _time_servers(servers: list[str], root: Root) -> Operation:
             " reads a folder of sources",
             hint="add systemd-timesyncd or chrony to packages, or write the service's own settings in files",
         )
-    text = _section("Time", [("NTP", " ".join(servers))])
+    text = section("Time", [("NTP", " ".join(servers))])
     return operations.write(f"/etc/systemd/timesyncd.conf.d/{OWN_NAME}.conf", text)
 
 
@@ -93,9 +86,3 @@ def _proxies(wanted: Proxies) -> list[Operation]:
         operations.write("/etc/environment", lines),
         operations.write(f"/etc/systemd/system.conf.d/{OWN_NAME}.conf", services),
     ]
-
-
-def _section(name: str, lines: list[tuple[str, str]]) -> str:
-    """Give a section of systemd's files; lines without a value are left out, and so is an empty section."""
-    kept = [f"{key}={value}\n" for key, value in lines if value]
-    return f"[{name}]\n{''.join(kept)}\n" if kept else ""

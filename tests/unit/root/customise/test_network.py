@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from image_composer.errors import AssemblyError
-from image_composer.root.customise.changes import Root
-from image_composer.root.customise.network import TIMESYNCD, network_changes
+from image_composer.root.customise.changes import Root, together
+from image_composer.root.customise.network import SERVICES, TIMESYNCD, network_changes
+from image_composer.root.customise.systemd import systemd_changes
 from image_composer.spec.network import NetworkSettings
+from image_composer.spec.system import Systemd
+from support import golden
 from support.customised import root, written
 
 FULL = {
@@ -127,6 +131,94 @@ def test_what_is_set_is_started() -> None:
     wanted = NetworkSettings.model_validate({"interfaces": [{"name": "eth0"}], "firewall": {"nftables": ""}})
     assert network_changes(wanted, root()).enable == ("systemd-networkd.service", "nftables.service")
     assert network_changes(NetworkSettings(), root()).enable == ()
+
+
+GOLDEN = Path(__file__).with_name("golden")
+
+INTERFACES: list[dict[str, Any]] = [
+    {"name": "enp1s0", "macAddress": "10:00:00:00:00:01", "dhcp": "ipv4", "mtu": 1400, "vlans": {"office": 20}},
+    {
+        "name": "office",
+        "addresses": ["192.0.2.10/24", "2001:db8::10/64"],
+        "routes": [
+            {"gateway": "192.0.2.1", "metric": 0},
+            {"destination": "198.51.100.0/24", "gateway": "192.0.2.2"},
+            {"destination": "2001:db8:1::/48", "gateway": "2001:db8::1", "metric": 5},
+        ],
+        "dns": ["192.0.2.53", "2001:db8::53"],
+        "domains": ["example.org", "~."],
+        "mtu": 1300,
+    },
+    {"name": "en*", "dhcp": "yes", "vlans": {"spare": 7, "guests": 9}},
+    {"name": "guests", "dhcp": "ipv6"},
+    {"name": "eth?"},
+]
+
+
+@pytest.mark.parametrize("backend", ["networkd", "networkmanager", "netplan"])
+def test_the_same_interfaces_are_told_to_each_backend(backend: str) -> None:
+    """Looked at with `nmcli --offline` and `netplan generate`, see docs/customising/network.md."""
+    found = files_of({"backend": backend, "interfaces": INTERFACES}, root())
+    golden.check(GOLDEN / f"{backend}.txt", "".join(f"==> {path}\n{text}" for path, text in sorted(found.items())))
+
+
+def test_a_tagged_network_has_what_the_first_entry_that_its_name_fits_says() -> None:
+    interfaces = [{"name": "eth0", "vlans": {"office": 20}}, {"name": "off*", "dhcp": "ipv4"}, {"name": "office"}]
+    files = files_of({"backend": "networkmanager", "interfaces": interfaces}, root())
+    [text] = [text for path, text in files.items() if path.endswith("image-00-office.nmconnection")]
+    assert "[ipv4]\nmethod=auto\n" in text
+
+
+def test_what_is_not_required_is_optional_for_netplan() -> None:
+    interfaces = [{"name": "eth0", "required": False}]
+    [text] = files_of({"backend": "netplan", "interfaces": interfaces}, root()).values()
+    assert "optional: true" in text
+
+
+@pytest.mark.parametrize("backend", ["networkmanager", "netplan"])
+def test_only_root_reads_files_that_could_hold_secrets(backend: str) -> None:
+    wanted = NetworkSettings.model_validate({"backend": backend, "interfaces": INTERFACES})
+    assert {operation["mode"] for operation in network_changes(wanted, root()).operations} == {0o600}
+
+
+def test_a_connection_has_the_same_id_in_every_image_and_another_one_than_its_neighbours() -> None:
+    wanted = {"backend": "networkmanager", "interfaces": INTERFACES}
+    found = [text.splitlines()[2] for text in files_of(wanted, root()).values()]
+    assert len({*found}) == len(found)
+    assert found == [text.splitlines()[2] for text in files_of(wanted, root()).values()]
+    assert all(line.startswith("uuid=") for line in found)
+
+
+def test_with_netplan_all_wired_interfaces_ask_for_addresses_as_with_the_others() -> None:
+    [text] = files_of({"backend": "netplan"}, root()).values()
+    assert text.endswith("image-99:\n      match:\n        name: e*\n      dhcp4: true\n      dhcp6: true\n")
+
+
+NETWORKD, NETWORK_MANAGER = "systemd-networkd.service", "NetworkManager.service"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "started", "stopped"),
+    [
+        ({}, (), ()),
+        ({"interfaces": [{"name": "eth0"}]}, (NETWORKD,), (NETWORK_MANAGER,)),
+        ({"backend": "netplan"}, (NETWORKD,), (NETWORK_MANAGER,)),
+        ({"backend": "networkmanager"}, (NETWORK_MANAGER,), (NETWORKD,)),
+    ],
+)
+def test_one_service_brings_interfaces_up_and_the_other_is_not_started(
+    wanted: dict[str, Any], started: tuple[str, ...], stopped: tuple[str, ...]
+) -> None:
+    settings = NetworkSettings.model_validate(wanted)
+    changes = network_changes(settings, root(*SERVICES))
+    assert (changes.enable, changes.disable) == (started, stopped)
+    assert network_changes(settings, root()).disable == (), "what is not there can't be disabled"
+
+
+def test_who_starts_both_services_by_name_has_both() -> None:
+    network = network_changes(NetworkSettings.model_validate({"interfaces": [{"name": "eth0"}]}), root(*SERVICES))
+    both = together([network, systemd_changes(Systemd(enable=[NETWORK_MANAGER]), root())])
+    assert ({*both.enable}, both.disable) == ({NETWORKD, NETWORK_MANAGER}, ())
 
 
 @pytest.mark.parametrize("there", [root(), root(installed=["chrony"]), root(TIMESYNCD, installed=["chrony"])])
