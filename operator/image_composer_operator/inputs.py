@@ -18,11 +18,19 @@ READABLE = 0o400
 
 
 def input_volumes(spec: ImageSpec) -> list[Manifest]:
-    """Give a volume for each object, with the keys that are named alone; while one is missing the pod doesn't start."""
+    """Give a volume for each object, with the keys that are named alone; while one is missing the pod doesn't start.
+
+    Of a ConfigMap that is a tree all keys are there.
+    """
+    whole = _whole(spec)
     return [
         {
             "name": _volume("configmap", number),
-            "configMap": {"name": name, "items": _items(keys), "defaultMode": READABLE},
+            "configMap": {
+                "name": name,
+                **({} if name in whole else {"items": _items(keys)}),
+                "defaultMode": READABLE,
+            },
         }
         for number, (name, keys) in enumerate(_config_maps(spec).items())
     ] + [
@@ -44,7 +52,12 @@ def input_mounts(spec: ImageSpec) -> list[Manifest]:
 
 def _config_maps(spec: ImageSpec) -> dict[str, list[str]]:
     files = [file.config_map_ref for file in spec.files]
-    return _keys([*files, *(script.config_map_ref for script in spec.scripts)])
+    named = _keys([*files, *(script.config_map_ref for script in spec.scripts)])
+    return dict(sorted({**{name: [] for name in _whole(spec)}, **named}.items()))
+
+
+def _whole(spec: ImageSpec) -> set[str]:
+    return {tree.config_map_ref.name for tree in spec.trees if tree.config_map_ref is not None}
 
 
 def _secrets(spec: ImageSpec) -> dict[str, list[str]]:

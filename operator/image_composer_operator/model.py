@@ -133,6 +133,7 @@ def make_plan(
         raise SpecError([missing], hint=hint)
     _check_host_path(spec.build, allowed_host_paths)
     _check_key(spec)
+    _check_trees(spec)
     force = f"{build.generation} {build.requested_at}" if spec.build.force else None
     content = content_digest(spec.image, lock_sha256, force)
     run = json_sha256(
@@ -199,6 +200,21 @@ def _check_key(spec: ImageBuildSpec) -> None:
         hint = "name the Secret with the private key of image.secureBoot.certificate; docs/secure-boot.md shows it"
         missing = Problem("spec.secureBoot.keySecretRef", "is missing; image.secureBoot needs it", "SPEC_MISSING_FIELD")
         raise SpecError([missing], hint=hint)
+
+
+def _check_trees(spec: ImageBuildSpec) -> None:
+    """See that no tree is a folder beside the document: that is known to a laptop only.
+
+    Raises:
+        SpecError: one is.
+    """
+    problems = [
+        Problem(f"spec.image.trees[{number}].folder", "is beside the document, where only a laptop has folders")
+        for number, tree in enumerate(spec.image.trees)
+        if tree.folder is not None
+    ]
+    if problems:
+        raise SpecError(problems, hint="make an archive of it, and name that by url and sha256, or use configMapRef")
 
 
 def merge_settings(own: BuildSettings, default: BuildSettings) -> BuildSettings:

@@ -30,6 +30,7 @@ from image_composer.root.installer import NAME as INSTALLER
 from image_composer.root.installer import make_installer
 from image_composer.root.sandbox import BARE_EXCHANGE, EXCHANGE, Sandbox
 from image_composer.root.system import Mount, final_operations, system_operations
+from image_composer.root.trees import Entry
 from image_composer.root.update import update_operations, with_image_version
 from image_composer.spec.disk import BootLoaderType, Filesystem, Partition
 from image_composer.spec.image import ImageSpec
@@ -77,6 +78,9 @@ class Assembler:
     reporter: Reporter
     given: Mapping[str, bytes] = field(default_factory=dict)
     """Content that the document takes from elsewhere, by the path of its field."""
+
+    trees: Sequence[Sequence[Entry]] = ()
+    """What the document's trees hold, in their order."""
 
     artifacts: Sequence[Path] = ()
     """Files of the document's artifacts, in their order."""
@@ -152,6 +156,7 @@ class Assembler:
             installed=frozenset(package.name for package in self.lock.packages),
             epoch=self.epoch,
             given=self.given,
+            trees=self.trees,
             artifacts=self.artifacts,
             reporter=self.reporter,
         )

@@ -14,9 +14,11 @@ from image_composer.report import Reporter
 from image_composer.root import accounts, operations
 from image_composer.root.customise.all import document_changes, looked_for, read
 from image_composer.root.customise.changes import Changes, Root
+from image_composer.root.customise.trees import tree_changes
 from image_composer.root.operations import Operation
 from image_composer.root.sandbox import BARE_EXCHANGE, Sandbox
 from image_composer.root.scripts import run_scripts
+from image_composer.root.trees import Entry
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Hook
 from image_composer.spec.software import Artifact
@@ -41,6 +43,9 @@ class Configurer:
     epoch: int
     given: Mapping[str, bytes]
     """Content that the document takes from elsewhere, by the path of its field: `files[3]`, `scripts[0]`."""
+
+    trees: Sequence[Sequence[Entry]]
+    """What the document's trees hold, in their order."""
 
     artifacts: Sequence[Path]
     """Files of the document's artifacts, in their order."""
@@ -70,6 +75,7 @@ class Configurer:
         own = tuple(unit.name for unit in self.manifest.units if unit.applies(self.installed))
         self._carry_out(Changes(enable=own))
         files = {int(path[6:-1]): content for path, content in self.given.items() if path.startswith("files[")}
+        self._plant()
         root = self._root()
         self._carry_out(document_changes(self.spec, files, root))
         for number, artifact in enumerate(self.spec.artifacts):
@@ -83,6 +89,16 @@ class Configurer:
             AssemblyError: one failed.
         """
         run_scripts(self.sandbox, self.spec, hook, self.given, self.reporter)
+
+    def _plant(self) -> None:
+        """Write the document's trees, first of all that it says."""
+        if not self.spec.trees:
+            return
+        root = self._root()
+        for tree, entries in zip(self.spec.trees, self.trees, strict=True):
+            self.reporter.info(f"writing {tree.name} to {tree.path}")
+            for batch in tree_changes(tree, entries, root):
+                self._apply(batch)
 
     def _root(self) -> Root:
         users, groups = accounts.ids_by_name(read_texts(self.sandbox, accounts.FILES))

@@ -82,15 +82,19 @@ def clear_place(path: Path) -> None:
 
 
 def make_folder(operation: dict[str, Any]) -> None:
-    """Make a folder and its missing parents; owner and mode are set on the last even if it was there.
+    """Make a folder and its missing parents; owner and mode are set on the last, even if it was there unless `keep`.
 
     Raises:
         ValueError: there is something else at its place, or a link leads elsewhere.
     """
-    path = Path(operation["path"])
+    path, keep = Path(operation["path"]), operation.get("keep", False)
     make_way(path)
+    if keep and path in MERGED and os.path.realpath(path) == f"/usr{path}":
+        return
     if path.is_symlink() or (path.exists() and not path.is_dir()):
         raise ValueError(f"{path} is to be a folder, but is something else")
+    if keep and path.is_dir():
+        return
     path.mkdir(exist_ok=True)
     os.chown(path, operation["uid"], operation["gid"], follow_symlinks=False)
     path.chmod(operation["mode"])

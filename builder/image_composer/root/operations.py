@@ -22,6 +22,11 @@ def folder(path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> Opera
     return {"kind": "folder", "path": path, "mode": mode, "uid": uid, "gid": gid}
 
 
+def folder_if_missing(path: str, *, mode: int, uid: int, gid: int) -> Operation:
+    """Make a folder with its missing parents; one that is there, or a link of a merged /usr, is left as it is."""
+    return {"kind": "folder", "path": path, "mode": mode, "uid": uid, "gid": gid, "keep": True}
+
+
 def mount_point(path: str) -> Operation:
     """Make a folder to mount on, with its missing parents; one that is there keeps owner and mode."""
     return {"kind": "mount-point", "path": path}

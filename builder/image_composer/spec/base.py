@@ -79,6 +79,13 @@ AbsolutePath = Annotated[
 ]
 """A path in the image, without `//`, `.`, `..` or a slash at its end."""
 
+RelativePath = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*$", max_length=255),
+    AfterValidator(check_no_dots),
+]
+"""Something in a document's folder or below: no way leads out."""
+
 UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$", max_length=32)]
 """A user's or group's name as useradd accepts it everywhere."""
 

@@ -5,20 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from image_composer.spec.base import SpecModel, check_no_dots
+from image_composer.spec.base import RelativePath, SpecModel
 from image_composer.spec.destination import ObjectName
 from image_composer.spec.files import KeyRef
 from image_composer.spec.scripts import VariableName
 from image_composer.spec.text import Line
-
-RelativePath = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*$", max_length=255),
-    AfterValidator(check_no_dots),
-]
-"""A file in a document's folder or below: no way leads out."""
 
 RemovedPath = Annotated[
     str,

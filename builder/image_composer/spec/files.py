@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from image_composer.spec.base import AbsolutePath, Digest, Flag, SpecModel, UserName
+from image_composer.spec.base import AbsolutePath, Digest, Flag, RelativePath, SpecModel, UserName
 from image_composer.spec.destination import DataKey, ObjectName
-from image_composer.spec.text import Base64, FileMode, FolderMode, Text
+from image_composer.spec.text import Base64, FileMode, FileStem, FolderMode, Text
 
 WebUrl = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2008)]
 """Address of a file; what comes from it counts only with the digest given beside."""
@@ -78,3 +78,42 @@ class Folder(SpecModel):
 
     group: UserName = "root"
     """Group that it belongs to, by name."""
+
+
+class ConfigMapRef(SpecModel):
+    """All keys of a ConfigMap in the namespace of the ImageBuild."""
+
+    name: ObjectName
+    """Name of the object."""
+
+
+class Tree(SpecModel):
+    """Files, folders and links from exactly one place, below a folder of the image."""
+
+    name: FileStem
+    """Name of it, for messages; unique."""
+
+    path: AbsolutePath
+    """Folder of the image that they come to; `/` is allowed. Folders that are there keep their owner and mode."""
+
+    url: WebUrl | None = None
+    """Where a tar archive is downloaded from, with `sha256`: plain, or compressed with gzip, bzip2 or xz."""
+
+    sha256: Digest | None = None
+    """Digest that the archive must have."""
+
+    config_map_ref: ConfigMapRef | None = None
+    """ConfigMap of which each key becomes a file. On a laptop: a folder in the inputs folder."""
+
+    folder: RelativePath | None = None
+    """Folder beside this document, or below; on a laptop only."""
+
+    mode: FileMode | None = None
+    """Permissions of all files in octal. When absent, those of the archive without setuid, setgid and what lets others
+    write; of a folder's files, `0755` for programs and `0644` for others."""
+
+    owner: UserName = "root"
+    """User that all of it belongs to, by name."""
+
+    group: UserName = "root"
+    """Group that all of it belongs to, by name."""

@@ -25,7 +25,7 @@ from image_composer.spec.disk import (
     BootLoader,
     Disk,
 )
-from image_composer.spec.files import File, Folder
+from image_composer.spec.files import File, Folder, Tree
 from image_composer.spec.network import NetworkSettings
 from image_composer.spec.outputs import (
     Installer,
@@ -172,6 +172,9 @@ class ImageSpec(SpecModel):
 
     folders: list[Folder] = Field(default_factory=list, max_length=256)
     """Folders, made before the files."""
+
+    trees: list[Tree] = Field(default_factory=list, max_length=16)
+    """Trees of files, written in their order before everything else of the document, which has the last word."""
 
     systemd: Systemd = Field(default_factory=Systemd)
     """Units, and which of them are started."""

@@ -238,7 +238,7 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"bootLoader", "kernel", "disk"}), _grub),
     (frozenset({"disk", "mutability", "bootLoader"}), rules_disk.partitions),
     (frozenset({"users", "groups"}), rules_system.accounts),
-    (frozenset({"files", "folders"}), rules_system.files),
+    (frozenset({"files", "folders", "trees"}), rules_system.files),
     (frozenset({"scripts"}), rules_system.scripts),
     (frozenset({"packageManager", "repositories", "artifacts", "files"}), rules_system.software),
     (frozenset({"systemd"}), rules_system.units),

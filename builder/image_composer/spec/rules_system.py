@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from image_composer.spec.accounts import Sudo
 from image_composer.spec.disk import Filesystem, PartitionType
-from image_composer.spec.files import File
+from image_composer.spec.files import File, Tree
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.network import Dhcp, NetworkBackend
 from image_composer.spec.problems import Finding
@@ -54,7 +54,7 @@ def files(spec: ImageSpec) -> Iterator[Finding]:
     yield from once("folders", "path", (folder.path for folder in spec.folders))
     for number, file in enumerate(spec.files):
         path = f"files[{number}]"
-        yield from _place(f"{path}.path", file.path)
+        yield from place_problems(f"{path}.path", file.path)
         yield from _one_source(path, file)
         if file.template and file.content is None:
             yield f"{path}.template", "is without use: only content that stands in the document is a template"
@@ -63,7 +63,12 @@ def files(spec: ImageSpec) -> Iterator[Finding]:
         if file.link is not None and (file.owner, file.group) != ("root", "root"):
             yield f"{path}.owner", "is without use: a link belongs to root"
     for number, folder in enumerate(spec.folders):
-        yield from _place(f"folders[{number}].path", folder.path)
+        yield from place_problems(f"folders[{number}].path", folder.path)
+    yield from once("trees", "name", (tree.name for tree in spec.trees))
+    for number, tree in enumerate(spec.trees):
+        if tree.path != "/":
+            yield from place_problems(f"trees[{number}].path", tree.path)
+        yield from _one_source(f"trees[{number}]", tree)
     yield from _in_the_way(spec)
 
 
@@ -72,27 +77,34 @@ def _in_the_way(spec: ImageSpec) -> Iterator[Finding]:
     there = {file.path for file in spec.files}
     places = [(f"files[{number}].path", file.path) for number, file in enumerate(spec.files)]
     places += [(f"folders[{number}].path", folder.path) for number, folder in enumerate(spec.folders)]
+    places += [(f"trees[{number}].path", tree.path) for number, tree in enumerate(spec.trees)]
     for path, place in places:
-        above = next((one for one in _above(place) if one in there), None)
+        above = next((one for one in folders_above(place) if one in there), None)
         if above is not None:
             yield path, f"lies below {above}, which is no folder but one of the files"
-        if path.startswith("folders") and place in there:
+        if path.startswith(("folders", "trees")) and place in there:
             yield path, f"{place} is one of the files, too"
 
 
 def hidden_files(spec: ImageSpec, manifest: Manifest) -> Iterator[Finding]:
     """Say what would lie below the EFI system partition: what is there comes from the composer alone."""
-    partitions = spec.disk.partitions or manifest.partitions
-    points = {one.mount_point for one in partitions if one.type is PartitionType.ESP}
+    points = esp_mount_points(spec, manifest)
     places = [(f"files[{number}]", file.path) for number, file in enumerate(spec.files)]
     places += [(f"folders[{number}]", folder.path) for number, folder in enumerate(spec.folders)]
     places += [(f"artifacts[{number}]", artifact.path) for number, artifact in enumerate(spec.artifacts)]
+    places += [(f"trees[{number}]", tree.path) for number, tree in enumerate(spec.trees)]
     for path, place in places:
-        if points & {place, *_above(place)}:
+        if points & {place, *folders_above(place)}:
             yield f"{path}.path", "lies on the EFI system partition, which the composer alone writes to"
 
 
-def _above(path: str) -> Iterator[str]:
+def esp_mount_points(spec: ImageSpec, manifest: Manifest) -> frozenset[str | None]:
+    """Give where the EFI system partition will be mounted."""
+    partitions = spec.disk.partitions or manifest.partitions
+    return frozenset(one.mount_point for one in partitions if one.type is PartitionType.ESP)
+
+
+def folders_above(path: str) -> Iterator[str]:
     """Give the folders that a path lies in, but for the root."""
     names = path.split("/")[1:-1]
     yield from ("/" + "/".join(names[: count + 1]) for count in range(len(names)))
@@ -107,7 +119,7 @@ def software(spec: ImageSpec) -> Iterator[Finding]:
     yield from once("artifacts", "path", (artifact.path for artifact in spec.artifacts))
     taken = {file.path for file in spec.files}
     for number, artifact in enumerate(spec.artifacts):
-        yield from _place(f"artifacts[{number}].path", artifact.path)
+        yield from place_problems(f"artifacts[{number}].path", artifact.path)
         if artifact.path in taken:
             yield f"artifacts[{number}].path", "is one of the files, too"
 
@@ -216,9 +228,10 @@ def are_certificates(text: str) -> bool:
     return True
 
 
-def _one_source(path: str, item: File | Script) -> Iterator[Finding]:
+def _one_source(path: str, item: File | Script | Tree) -> Iterator[Finding]:
     """See that content comes from one place, and downloads with their digest."""
-    names = {"content": item.content, "url": item.url, "configMapRef": item.config_map_ref}
+    names: dict[str, object] = {"url": item.url, "configMapRef": item.config_map_ref}
+    names |= {"folder": item.folder} if isinstance(item, Tree) else {"content": item.content}
     if isinstance(item, File):
         names |= {"contentBase64": item.content_base64, "secretRef": item.secret_ref, "link": item.link}
     given = [name for name, value in names.items() if value is not None]
@@ -231,14 +244,15 @@ def _one_source(path: str, item: File | Script) -> Iterator[Finding]:
         yield f"{path}.sha256", "is without use: nothing is downloaded"
 
 
-def _place(path: str, place: str) -> Iterator[Finding]:
+def place_problems(path: str, place: str) -> Iterator[Finding]:
+    """Say what is wrong with a place in the image that something comes to."""
     if place == "/":
         yield path, "is the root itself"
     if place in OURS:
         yield path, "is written by the composer from other parts of the document"
     if place.startswith(HOST_KEYS):
         yield path, "is a host key, which every machine makes for itself"
-    for top in {place, *_above(place)} & {*VOLATILE}:
+    for top in {place, *folders_above(place)} & {*VOLATILE}:
         yield path, f"lies below {top}, which the running system makes anew; see tmpfiles"
 
 

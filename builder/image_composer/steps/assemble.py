@@ -10,6 +10,7 @@ from image_composer.root.sandbox import Sandbox
 from image_composer.steps.boot_loader import kernel_command_line
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import artifact_files, given_content
+from image_composer.steps.trees import tree_entries
 from image_composer.workspace import AssembledRoot, FetchedPackages, TreeSize
 
 
@@ -28,6 +29,7 @@ def assemble_root(build: Build) -> None:
     workspace = build.workspace
     fetched = workspace.read(workspace.fetched, FetchedPackages)
     epoch = build.spec.image.source_date_epoch or fetched.newest
+    given = given_content(build)
     assembler = Assembler(
         sandbox=sandbox(build, epoch),
         spec=build.spec.image,
@@ -40,7 +42,8 @@ def assemble_root(build: Build) -> None:
         epoch=epoch,
         jobs=build.settings.jobs,
         reporter=build.reporter,
-        given=given_content(build),
+        given=given,
+        trees=tree_entries(build, given),
         artifacts=artifact_files(build),
     )
     assembled = assembler.assemble(workspace.boot)

@@ -16,10 +16,11 @@ from image_composer.digest import file_sha256
 from image_composer.errors import Problem, RepositoryError, SpecError
 from image_composer.settings import MIB
 from image_composer.spec.document import Document
-from image_composer.spec.files import File, KeyRef
+from image_composer.spec.files import File, KeyRef, Tree
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Script
 from image_composer.steps.build import Build
+from image_composer.steps.trees import check_trees, local_trees
 from image_composer.store.content import Wanted
 from image_composer.store.fetch import linked
 
@@ -45,24 +46,28 @@ class Download:
 
 
 def downloads(spec: ImageSpec) -> list[Download]:
-    """Give all that a document downloads."""
+    """Give all that a document downloads, but for artifacts, which are too large to be held in memory."""
+    items: list[tuple[str, File | Script | Tree]] = [*_items(spec)]
+    items += [(f"trees[{number}]", tree) for number, tree in enumerate(spec.trees)]
     return [
         Download(path, item.url, item.sha256)
-        for path, item in _items(spec)
+        for path, item in items
         if item.url is not None and item.sha256 is not None
     ]
 
 
 def fetch_inputs(build: Build) -> None:
-    """Bring all downloads into the workspace.
+    """Bring all downloads into the workspace, and look at what they hold.
 
     Raises:
         RepositoryError: one can't be had, or is not what the document says.
+        SpecError: SPEC_TREE, what a tree holds is refused.
     """
     for wanted in downloads(build.spec.image):
         place = build.workspace.input(wanted.path)
         place.parent.mkdir(exist_ok=True)
         linked(build.store.derived("download", wanted.sha256, partial(_bring, build, wanted)), place)
+    check_trees(build)
     for number, artifact in enumerate(build.spec.image.artifacts):
         place = build.workspace.input(f"artifacts[{number}]")
         place.parent.mkdir(exist_ok=True)
@@ -85,7 +90,7 @@ def artifact_files(build: Build) -> list[Path]:
 
 
 def given_content(build: Build) -> dict[str, bytes]:
-    """Give the content of files and scripts that don't bring their own, by the path of their field.
+    """Give the content of files and scripts that don't bring their own, and the archives of trees, by their path.
 
     Raises:
         SpecError: SPEC_INPUT_MISSING, SPEC_INPUT_TOO_LARGE.
@@ -116,6 +121,7 @@ def check_inputs(build: Build, document: Document) -> None:
         for kind, reference in _references(item)
         if (place := _place(build, kind, reference)) is None or not place.is_file()
     ]
+    problems += [Problem(document.path(path), said, "SPEC_TREE") for path, said in local_trees(build, document.spec)]
     if problems:
         raise SpecError(problems, hint=HINT)
 

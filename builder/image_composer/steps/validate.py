@@ -17,6 +17,7 @@ from image_composer.spec.location import content_digest, folder_key
 from image_composer.spec.rules_target import target_problems
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import check_inputs
+from image_composer.steps.trees import copy_folders
 from image_composer.workspace import NormalisedSpec, PublishPlace
 
 
@@ -43,6 +44,7 @@ def validate(build: Build) -> None:
     place = build.place
     if isinstance(place, Path):
         check_destination(place)
+    copy_folders(build, spec)
     workspace.write(workspace.spec, spec)
 
 

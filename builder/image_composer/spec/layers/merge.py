@@ -24,6 +24,7 @@ NAMED: Mapping[str, Sequence[str]] = {
     "scripts": ("name",),
     "systemd.dropIns": ("unit", "name"),
     "systemd.units": ("name",),
+    "trees": ("name",),
     "udevRules": ("name",),
     "users": ("name",),
     "variables": ("name",),
@@ -43,6 +44,7 @@ ONE_OF: Mapping[str, frozenset[str]] = {
     "scripts[]": frozenset({"content", "url", "sha256", "configMapRef"}),
     "systemd.units[]": frozenset({"content", "template"}),
     "systemd.dropIns[]": frozenset({"content", "template"}),
+    "trees[]": frozenset({"url", "sha256", "configMapRef", "folder"}),
 }
 """Fields that say the same thing in several ways: a later word about it takes the place of all earlier ones."""
 
