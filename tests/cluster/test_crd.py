@@ -115,6 +115,7 @@ def artifact(path: str) -> Node:
     return {"path": path, "url": "https://example.org/a", "sha256": "0" * 64, "size": 1}
 
 
+TREE_SOURCES = "configMapRef, folder, url"
 FILE_SOURCES = "configMapRef, content, contentBase64, link, secretRef, url"
 NO_DIGEST = "what is downloaded counts only with its digest, sha256, and nothing else has one"
 
@@ -537,6 +538,24 @@ REFUSALS: dict[str, Refusal] = {
         values={"a b": "x"},
     ),
     # The running system.
+    "no-tree": image(
+        f'trees[0]: Invalid value: "object": must have exactly one of {TREE_SOURCES}',
+        f"trees[0]: must have exactly one of {TREE_SOURCES}, not nothing",
+        trees=[{"name": "a", "path": "/"}],
+    ),
+    "tree-without-digest": image(
+        f'trees[0]: Invalid value: "object": {NO_DIGEST}',
+        "trees[0].sha256: is missing: what is downloaded counts only with its digest",
+        trees=[{"name": "a", "path": "/", "url": "https://example.org/a.tar"}],
+    ),
+    "tree-outside": image(
+        "trees[0].folder: Invalid value: \"string\": must not hold '.' or '..' between slashes",
+        trees=[{"name": "a", "path": "/", "folder": "../a"}],
+    ),
+    "tree-with-dots": image(
+        "trees[0].path: Invalid value: \"string\": must not hold '.' or '..' between slashes",
+        trees=[{"name": "a", "path": "/srv/..", "folder": "a"}],
+    ),
     "same-group": image(
         'groups[1]: Duplicate value: {"name":"a"}',
         "groups: name 'a' is there 2 times",

@@ -48,6 +48,10 @@ DOCUMENT: dict[str, Any] = {
         {"path": "/etc/gate.link", "link": "/dev/sda"},
         {"path": "/bin/gate", "content": "x", "mode": "0755"},
     ],
+    "trees": [
+        {"name": "site", "path": "/", "folder": "site"},
+        {"name": "pages", "path": "/srv/gate", "folder": "site/lib", "owner": "gate", "group": "operators"},
+    ],
     "systemd": {
         "units": [{"name": r"gate@a\x2db.service", "content": LINES}],
         "dropIns": [{"unit": "gate.service", "name": "x", "content": LINES}],
@@ -79,6 +83,8 @@ EXPECTED = {
     "etc/motd": LINES,
     "etc/issue": LINES,
     "home/gate/.ssh/authorized_keys": f"{ED25519_KEY} $(id)\n",
+    "usr/lib/tree/$(touch x) %h": HOSTILE,
+    "srv/gate/tree/link": HOSTILE,
     "order": f"1\n2 {HOSTILE}\n3\n",
 }
 
@@ -97,6 +103,12 @@ def assembled(composer: Composer, folder: Path, **fields: Any) -> Outcome:
 @pytest.fixture(scope="module")
 def outcome(bootable: Composer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Path]:
     folder = tmp_path_factory.mktemp("customised")
+    tree = folder / "site/lib/tree"
+    tree.mkdir(parents=True)
+    (tree / "$(touch x) %h").write_text(HOSTILE)
+    (tree / "link").symlink_to("$(touch x) %h")
+    (folder / "site/etc").mkdir(mode=0o700)
+    (folder / "site/etc/gate.conf").write_text("files have the last word")
     return assembled(bootable, folder, **DOCUMENT), folder / "workspace/root"
 
 
@@ -120,7 +132,7 @@ def test_nothing_of_it_was_run_but_the_scripts(root: Path) -> None:
 def test_owners_modes_and_links_are_as_asked_for(root: Path) -> None:
     base = root.stat().st_uid
     found = {}
-    for path in ("etc/gate.conf", "srv/gate", "etc/gate.bin", "usr/bin/gate"):
+    for path in ("etc/gate.conf", "srv/gate", "etc/gate.bin", "usr/bin/gate", "etc", "srv/gate/tree"):
         status = (root / path).stat()
         found[path] = (stat.S_IMODE(status.st_mode), status.st_uid - base, status.st_gid - root.stat().st_gid)
     assert found == {
@@ -128,6 +140,8 @@ def test_owners_modes_and_links_are_as_asked_for(root: Path) -> None:
         "srv/gate": (0o1770, 1000, 900),
         "etc/gate.bin": (0o644, 0, 0),
         "usr/bin/gate": (0o755, 0, 0),
+        "etc": (0o755, 0, 0),
+        "srv/gate/tree": (0o755, 1000, 900),
     }
     assert str((root / "etc/gate.link").readlink()) == "/dev/sda"
 

@@ -33,6 +33,7 @@ EVERYTHING: Body = {
             {"path": "/etc/gateway/token", "secretRef": {"name": "gateway", "key": "token"}},
             {"path": "/etc/gateway/rules", "configMapRef": {"name": "gateway", "key": "rules"}},
         ],
+        "trees": [{"name": "pages", "path": "/srv", "configMapRef": {"name": "pages"}}],
         "scripts": [{"name": "audit", "configMapRef": {"name": "gateway", "key": "audit.sh"}}],
     },
     "lockRef": {"name": "locks", "key": "edge.json"},
@@ -137,6 +138,14 @@ def test_credentials_are_seen_where_the_bucket_is_reached_and_nowhere_else(spec:
         if any(mount["name"] == "s3" for mount in container["volumeMounts"])
     }
     assert holders == {"log", "preflight", "publish"}
+
+
+def test_a_folder_beside_the_document_is_refused_where_there_is_none() -> None:
+    tree = {"name": "site", "path": "/srv", "folder": "site"}
+    with pytest.raises(
+        SpecError, match=r"spec\.image\.trees\[0\]\.folder: is beside the document, where only a laptop"
+    ):
+        made(image=image(trees=[tree]))
 
 
 def test_secrets_that_become_files_are_seen_where_they_are_written_and_nowhere_else() -> None:

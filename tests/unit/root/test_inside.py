@@ -158,6 +158,20 @@ def test_a_folder_is_made_or_given_owner_and_mode(box: Sandbox, root: Path) -> N
     assert owner(box, root / "srv") == (5, 6)
 
 
+def test_a_folder_of_a_tree_is_made_or_left_as_it_is(box: Sandbox, root: Path) -> None:
+    (root / "srv").mkdir(mode=0o700)
+    (root / "usr/lib").mkdir(parents=True)
+    (root / "lib").symlink_to("usr/lib")
+    (root / "opt").symlink_to("srv")
+    own(box, root)
+    folders = ("/srv", "/lib", "/lib/gate", "/srv/new")
+    apply(box, *(operations.folder_if_missing(path, mode=0o750, uid=7, gid=8) for path in folders))
+    assert (mode(root / "srv"), mode(root / "srv/new"), mode(root / "usr/lib/gate")) == (0o700, 0o750, 0o750)
+    assert (owner(box, root / "srv"), owner(box, root / "srv/new")) == ((0, 0), (7, 8))
+    with pytest.raises(AssemblyError, match="/opt is to be a folder, but is something else"):
+        apply(box, operations.folder_if_missing("/opt", mode=0o750, uid=0, gid=0))
+
+
 def test_a_mount_point_is_made_or_left_as_it_is(box: Sandbox, root: Path) -> None:
     """/var/tmp must stay open to all, and /root closed."""
     apply(box, operations.folder("/var/tmp", mode=0o1777, gid=8))

@@ -117,7 +117,9 @@ def test_what_would_lead_out_or_is_no_file_is_refused_by_its_name(
     assert str(caught.value).startswith(said)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"\x1f\x8bx", b"BZhx", b"\xfd7zXZ\0x", b"\x28\xb5\x2f\xfd", PLAIN[:100]])
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"\x1f\x8bx", b"BZhx", b"\xfd7zXZ\0x", b"\x28\xb5\x2f\xfd", PLAIN[:100]]
+)
 def test_what_is_no_archive_is_said_to_be_none(content: bytes) -> None:
     with pytest.raises(TreeError, match="is not a tar archive that can be read"):
         read_archive(content)
@@ -137,7 +139,7 @@ def test_what_is_too_large_is_refused_before_it_is_unpacked(monkeypatch: pytest.
     monkeypatch.setattr(trees, "OVERHEAD", 10_000)
     with pytest.raises(TreeError, match="holds 'a', which has more than"):
         read_archive(archive(member("a", b"x" * 1001)))
-    with pytest.raises(TreeError, match="has more than .* with 'b'"):
+    with pytest.raises(TreeError, match=r"has more than .* with 'b'"):
         read_archive(archive(member("a", b"x" * 600), member("b", b"x" * 600)))
     headers = archive(*(member(f"a{number}", type=tarfile.DIRTYPE) for number in range(100)))
     with pytest.raises(TreeError, match="has more than"):
@@ -182,5 +184,5 @@ def test_keys_are_files_even_where_kubernetes_made_links_of_them(tmp_path: Path)
     (tmp_path / "..data/key").write_text("x")
     (tmp_path / "key").symlink_to("..data/key")
     assert read_keys([tmp_path / "key"]) == [Entry("key", FILE, 0o644, b"x")]
-    with pytest.raises(TreeError, match="holds '..data', which is no file"):
+    with pytest.raises(TreeError, match=r"holds '\.\.data', which is no file"):
         read_keys([tmp_path / "..data"])

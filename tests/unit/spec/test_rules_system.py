@@ -17,6 +17,8 @@ def file(path: str = "/etc/gate", **changes: Any) -> dict[str, Any]:
     return {"path": path, "content": "", **changes}
 
 
+TREE = {"name": "site", "path": "/srv/site", "url": "https://example.org/a.tar", "sha256": "0" * 64}
+
 SOURCES = "configMapRef, content, contentBase64, link, secretRef, url"
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -45,6 +47,28 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"files": [file("/etc/ssh/ssh_host_rsa_key")]},
         "files[0].path: is a host key, which every machine makes for itself",
     ),
+    ({"trees": [TREE, TREE]}, "trees: name 'site' is there 2 times"),
+    (
+        {"trees": [TREE | {"path": "/run/a"}]},
+        "trees[0].path: lies below /run, which the running system makes anew; see",
+    ),
+    (
+        {"trees": [TREE | {"folder": "site"}]},
+        "trees[0]: must have exactly one of configMapRef, folder, url, not folder and url",
+    ),
+    (
+        {"trees": [{"name": "a", "path": "/"}]},
+        "trees[0]: must have exactly one of configMapRef, folder, url, not nothing",
+    ),
+    (
+        {"trees": [{key: TREE[key] for key in ("name", "path", "url")}]},
+        "trees[0].sha256: is missing: what is downloaded",
+    ),
+    (
+        {"trees": [TREE], "files": [file("/srv")]},
+        "trees[0].path: lies below /srv, which is no folder but one of the files",
+    ),
+    ({"trees": [TREE], "files": [file("/srv/site")]}, "trees[0].path: /srv/site is one of the files, too"),
     ({"folders": [{"path": "/proc/a"}]}, "folders[0].path: lies below /proc, which the running system makes anew; see"),
     (
         {"files": [{"path": "/etc/gate"}]},
@@ -164,6 +188,7 @@ RIGHT: list[dict[str, Any]] = [
     {"files": [file("/srv/a/b"), file("/srv/ab")], "folders": [{"path": "/srv/a", "mode": "2775"}]},
     {"files": [file("/runner"), file("/var/tmpfile"), file("/etc/ssh/ssh_known_hosts")]},
     {"files": [{"path": "/etc/gate", "link": "/srv"}]},
+    {"trees": [TREE, TREE | {"name": "whole", "path": "/"}], "files": [file("/srv/site/a")]},
     {"systemd": {"units": [UNIT | {"enable": True, "content": "[Unit]\n  [Install]\nWantedBy=a.target\n"}]}},
     {"systemd": {"units": [UNIT], "enable": ["a.timer"], "disable": ["b.timer"], "mask": ["c.timer"]}},
     {"network": {"backend": "networkmanager", "interfaces": [{"name": "eth0", "dhcp": "ipv4", "dns": ["192.0.2.53"]}]}},

@@ -5,25 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from image_composer.errors import RepositoryError, SpecError
-from image_composer.provider import load_providers
-from image_composer.report import Reporter
-from image_composer.run import Runner
-from image_composer.settings import Settings
 from image_composer.spec.document import read_document
 from image_composer.steps import inputs
-from image_composer.steps.build import Build
 from image_composer.steps.inputs import artifact_files, check_inputs, fetch_inputs, given_content
-from image_composer.workspace import NormalisedSpec, Workspace
-from support.events import Recorded
 from support.httpserver import Content, HttpServer, Status, Truncated
 from support.specs import bare, image_spec
+from support.staged import build
 
 CONTENT = b"\0content\xff"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -44,22 +37,6 @@ def folder(tmp_path: Path) -> Path:
         place.mkdir(parents=True)
         (place / "token").write_text(content)
     return tmp_path / "inputs"
-
-
-def build(place: Path, *, given: Path | None = None, **fields: Any) -> Build:
-    place.mkdir(exist_ok=True)
-    workspace = Workspace(place)
-    workspace.write(workspace.spec, NormalisedSpec(path="spec.image", image=image_spec(**fields)))
-    return Build(
-        workspace=workspace,
-        settings=Settings(cache_dir=place / "cache", retries=1, inputs=given),
-        reporter=Reporter(Recorded()),
-        runner=Runner(),
-        providers=load_providers(),
-        started_at=datetime(2026, 1, 1, tzinfo=UTC),
-        host_os_release={},
-        host_sources={},
-    )
 
 
 def download(url: str, digest: str = DIGEST) -> dict[str, Any]:
