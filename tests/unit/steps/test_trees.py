@@ -123,9 +123,8 @@ def test_what_a_laptop_lacks_is_told_before_the_work(
     (beside / "overlays/bad/x").symlink_to("/etc/shadow")
     alone = build(tmp_path / "work")
     current = replace(alone, document_folder=beside)
-    names: list[dict[str, Any]] = [
-        {"folder": name} for name in ("nowhere", "link", "link/site", "overlays/bad", "overlays/site")
-    ]
+    names = ("nowhere", "link", "link/site", "overlays/bad", "overlays/site")
+    sources: list[dict[str, Any]] = [*({"folder": name} for name in names), {"configMapRef": {"name": "gate"}}]
     wanted: list[dict[str, Any]] = [
         {"name": f"t{number}", "path": "/srv", **source} for number, source in enumerate(sources)
     ]
