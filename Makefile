@@ -70,6 +70,7 @@ cluster-down: setup-test ## End that cluster
 	@$(CLUSTER) down
 
 generate: setup-test ## Write anew what is made of the models: the CRD, the spec's reference and its JSON Schema
+	UPDATE_GOLDEN=1 $(PYTEST) -q tests/unit/spec/test_reference.py -k in_which_version
 	$(VENV)/bin/image-composer schema >docs/schema/image.schema.json
 	$(VENV)/bin/image-composer schema --markdown >docs/spec.md
 	$(VENV)/bin/image-composer-operator crd >crds/imagebuilds.yaml

@@ -41,23 +41,36 @@ This page is about the image.
 - Unknown fields are errors, so that a slip can't go unnoticed. So are a key given twice, YAML's aliases and tags, more
   than one document in a file, and a file of more than 1 MiB.
 - YAML takes `12` and `1.10` for numbers: put versions and releases in quotes.
+- Each field says in which version of the composer it came.
 - `image-composer schema` prints a JSON Schema (2020-12) of the image for editors; it is also in
   [schema/image.schema.json](schema/image.schema.json). It covers each field by itself. What spans fields is checked by
   `validate` only.
 """
 
 
+UNRELEASED = "the next version"
+"""Said of a field that fields.yaml doesn't have yet; a test asks for it."""
+
+
+def field_versions() -> Mapping[str, str]:
+    """Give the version in which each field came, by its place, for example `users[].sudo`."""
+    text = (files(__package__) / "fields.yaml").read_text(encoding="utf-8")
+    return {place: version for version, places in yaml.safe_load(text).items() for place in places}
+
+
 def reference_markdown() -> str:
-    """Give the reference page of the spec: every field with its type, default, meaning and an example."""
+    """Give the reference page of the spec: every field with its type, default, version, meaning and an example."""
     schema = image_schema()
     whole = (files(__package__) / "example.yaml").read_text(encoding="utf-8")
     example = yaml.safe_load(whole)["spec"]["image"]
-    sections = _sections(schema, ImageSpec, example, "")
+    sections = _sections(schema, ImageSpec, example, "", field_versions())
     listing = "".join(f"    {line}".rstrip() + "\n" for line in whole.splitlines())
     return f"{INTRODUCTION}\n{''.join(sections)}## A document that uses every field\n\n{listing}"
 
 
-def _sections(schema: Schema, model: type[BaseModel], example: Mapping[str, Any], path: str) -> Iterator[str]:
+def _sections(
+    schema: Schema, model: type[BaseModel], example: Mapping[str, Any], path: str, versions: Mapping[str, str]
+) -> Iterator[str]:
     """Give the section of a model, and those of the models in its fields."""
     fields = {field.alias or name: field for name, field in model.model_fields.items()}
     node = schema if model is ImageSpec else schema["$defs"][model.__name__]
@@ -66,15 +79,17 @@ def _sections(schema: Schema, model: type[BaseModel], example: Mapping[str, Any]
     for name, entry in node["properties"].items():
         field, value, place = fields[name], example[name], f"{path}.{name}".lstrip(".")
         presence = "required" if field.is_required() else _default(field.get_default(call_default_factory=True))
-        entries.append(f"- **`{name}`**: {_type(schema, entry, place)}; {presence}.\n  {entry['description']}\n")
+        since = versions.get(place, UNRELEASED)
+        kind = _type(schema, entry, place)
+        entries.append(f"- **`{name}`**: {kind}; {presence}; since {since}.\n  {entry['description']}\n")
         inner, is_list = _model_in(field.annotation)
         if inner is None:
             entries.append(f"  Example: `{json.dumps(_short(value))}`\n")
         elif is_list:
             union = {key: given for item in value for key, given in item.items()}
-            below += _sections(schema, inner, union, f"{place}[]")
+            below += _sections(schema, inner, union, f"{place}[]", versions)
         else:
-            below += _sections(schema, inner, value, place)
+            below += _sections(schema, inner, value, place, versions)
     yield f"## {f'`{path}`' if path else 'The image'}\n\n{node['description']}\n\n{''.join(entries)}\n"
     yield from below
 

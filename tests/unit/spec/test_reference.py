@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from image_composer.spec import reference
 from image_composer.spec.document import read_document
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.layers.compose import Surroundings
+from image_composer.spec.layers.fields import known_fields
 from image_composer.spec.schema import image_schema
+from support import golden
 
 EXAMPLE = (files("image_composer.spec") / "example.yaml").read_bytes()
 
@@ -28,6 +33,42 @@ def test_the_page_tells_of_every_field() -> None:
         for name, entry in node.get("properties", {}).items():
             assert f"- **`{name}`**: " in page
             assert entry["description"] in page
+
+
+FIELDS = Path(reference.__file__).with_name("fields.yaml")
+HEADER = """\
+# In which version of the composer each field of the image's spec came, for docs/spec.md. A test holds it against the
+# models (tests/unit/spec/test_reference.py). Versions in their order, fields in that of their names.
+"""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def test_every_field_says_in_which_version_it_came() -> None:
+    """UPDATE_GOLDEN=1 adds new fields as those of the version that is worked on, and takes out those that went."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]["version"]
+    known = reference.field_versions()
+    if os.environ.get("UPDATE_GOLDEN") != "1":
+        new, gone = sorted(known_fields().keys() - known.keys()), sorted(known.keys() - known_fields().keys())
+        hint = f"in spec/fields.yaml, or UPDATE_GOLDEN=1 does it; new fields are {project}'s"
+        assert not new, f"new fields {', '.join(new)}: say in which version they came {hint}"
+        assert not gone, f"there are no fields {', '.join(gone)} any more: take them out {hint}"
+    by_version: dict[str, list[str]] = {}
+    for place in sorted(known_fields()):
+        by_version.setdefault(known.get(place, project), []).append(place)
+    ordered = sorted(by_version, key=numbers)
+    assert numbers(ordered[-1]) <= numbers(project), "a field can't have come in a version that isn't there yet"
+    lists = (f'"{version}":\n' + "".join(f'  - "{place}"\n' for place in by_version[version]) for version in ordered)
+    golden.check(FIELDS, HEADER + "".join(lists))
+
+
+def test_a_field_that_nobody_has_given_a_version_does_not_pass_for_an_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "field_versions", lambda: {"name": "0.1.0"})
+    page = reference.reference_markdown()
+    assert "required; since 0.1.0.\n  Name of the image" in page
+    assert "required; since the next version.\n  Version of the image" in page
 
 
 def test_links_of_the_page_lead_somewhere() -> None:
