@@ -18,10 +18,12 @@ from types import ModuleType
 from typing import Protocol
 
 from image_composer.errors import SandboxError, ToolError
+from image_composer.root.foreign import Machine, hint, this_machine, way_to_run
 from image_composer.root.idmap import choose_ids, read_id_files
 from image_composer.run import BASE_ENVIRONMENT, Completed
 from image_composer.settings import GIB
 from image_composer.spec.base import format_size
+from image_composer.spec.image import Architecture
 
 WORKSPACE_BYTES = 4 * GIB
 """Free bytes a build should find: root, raw disk and compressed copy of a server with a few hundred packages."""
@@ -39,6 +41,7 @@ class Need(StrEnum):
     BUILD = "build"
     SIGN = "sign"
     BOOT = "boot"
+    FOREIGN = "foreign"
     TESTS = "tests"
 
 
@@ -74,6 +77,7 @@ def _everywhere(name: str) -> Packages:
 
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd")
+FIRMWARE_AARCH64 = ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/edk2/aarch64/QEMU_EFI-pflash.raw")
 BIOS_GRUB = ("/usr/lib/grub/i386-pc/boot_hybrid.img",)
 
 REQUIREMENTS = (
@@ -110,6 +114,12 @@ REQUIREMENTS = (
                 Packages("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86-core")),
     Requirement("UEFI firmware", Need.BOOT, "starts the image in the boot test",
                 Packages("ovmf", "edk2-ovmf", "edk2-ovmf"), places=FIRMWARE),
+    Requirement("qemu-aarch64-static", Need.FOREIGN, "runs programs of aarch64",
+                Packages("qemu-user-static", "qemu-user-static-aarch64", None)),
+    Requirement("qemu-system-aarch64", Need.FOREIGN, "runs images of aarch64 in the boot test",
+                Packages("qemu-system-arm", "qemu-system-aarch64-core", None)),
+    Requirement("UEFI firmware for aarch64", Need.FOREIGN, "starts images of aarch64 in the boot test",
+                Packages("qemu-efi-aarch64", "edk2-aarch64", None), places=FIRMWARE_AARCH64),
     Requirement("cpio", Need.TESTS, "looks into initramfs archives", _everywhere("cpio")),
     Requirement("createrepo_c", Need.TESTS, "writes the metadata of rpm repositories that tests make",
                 Packages("createrepo-c", "createrepo_c", "createrepo_c")),
@@ -164,6 +174,9 @@ class Host:
     solver: ModuleType | None
     """The module `solv`; None when it can't be imported."""
 
+    machine: Machine
+    """What runs programs on it."""
+
     free_bytes: Callable[[Path], int]
     """Gives the bytes that may be written below a folder, which need not exist yet."""
 
@@ -185,6 +198,7 @@ def this_host(prober: Prober, *, cache: Path, workspace: Path) -> Host:
         user=_login_name(),
         id_files=read_id_files(),
         solver=_import_solver(),
+        machine=this_machine(),
         free_bytes=free_bytes,
     )
 
@@ -196,6 +210,7 @@ def checks(host: Host) -> list[Check]:
     found += [check_solver(host.solver), check_namespaces(host.prober), check_ids(host)]
     found += check_space(host)
     found.append(check_kvm(host))
+    found += check_foreign(host.machine)
     order = list(Need)
     return sorted(found, key=lambda check: order.index(check.need))
 
@@ -283,6 +298,17 @@ def check_kvm(host: Host) -> Check:
     return Check("KVM", Need.BOOT, ok=False, finding="there is no /dev/kvm", remedy=remedy)
 
 
+def check_foreign(machine: Machine) -> Iterator[Check]:
+    """See whether images of other architectures can be composed; nobody needs it for those of the machine's own."""
+    for architecture in Architecture:
+        if architecture == machine.name:
+            continue
+        answer = way_to_run(architecture, machine)
+        remedy = None if answer.way else hint(architecture)
+        subject = f"programs of {architecture}"
+        yield Check(subject, Need.FOREIGN, ok=answer.way is not None, finding=answer.reason, remedy=remedy)
+
+
 def free_bytes(folder: Path) -> int:
     """Give the bytes that we may still write below a folder, or below the nearest parent that exists."""
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
@@ -293,6 +319,7 @@ TITLES: Mapping[Need, str] = {
     Need.BUILD: "To compose images",
     Need.SIGN: "To sign them for Secure Boot",
     Need.BOOT: "To boot them in QEMU",
+    Need.FOREIGN: "To compose and boot images of other architectures (optional)",
     Need.TESTS: "To run the test suite",
 }
 

@@ -28,6 +28,7 @@ from image_composer.doctor import (
     render,
     this_host,
 )
+from image_composer.root.foreign import Machine
 from image_composer.run import Completed, Runner
 
 SETUP = Path(__file__).parents[2] / "builder" / "setup" / "host-packages.txt"
@@ -71,6 +72,7 @@ class Folder:
             user="ann",
             id_files=SUBORDINATE,
             solver=None,
+            machine=Machine("x86_64", (6, 1), [], lambda _: False, lambda _: None),
             free_bytes=lambda _: free,
             path=str(self.root / "bin"),
             root=self.root,
@@ -196,6 +198,14 @@ def test_kvm_is_no_condition_for_composing(folder: Folder) -> None:
     assert (kvm.ok, kvm.need) == (False, Need.BOOT)
     folder.add("dev/kvm")
     assert by_subject(checks(folder.host()))["KVM"].ok
+
+
+def test_other_architectures_are_no_condition_for_composing(folder: Folder) -> None:
+    check = by_subject(checks(folder.host()))["programs of aarch64"]
+    assert (check.ok, check.need) == (False, Need.FOREIGN)
+    assert "there is no qemu-aarch64-static" in check.finding
+    assert "qemu-user-static" in str(check.remedy)
+    assert "programs of x86_64" not in by_subject(checks(folder.host()))
 
 
 @pytest.mark.parametrize(("need", "verdict"), [(Need.BUILD, False), (Need.BOOT, True), (Need.TESTS, True)])

@@ -95,20 +95,21 @@ def test_a_broken_provider_is_named(tmp_path: Path, target: str, name: str, mess
     [
         (
             {"distribution": "beos", "release": "12"},
-            "image.target.distribution: 'beos' is not a known distribution; known: debian",
+            "image.target.distribution: 'beos' is not a known distribution; known: debian, emt",
         ),
         (
             {"distribution": "debian", "release": "3.1"},
             "image.target.release: '3.1' is not a known release of debian; known: 12, 13",
         ),
         (
-            {"distribution": "debian", "release": "12", "architecture": "aarch64"},
-            "image.target.architecture: 'aarch64' is not a known architecture of Debian 12 (bookworm); known: x86_64",
+            {"distribution": "emt", "release": "3.0", "architecture": "aarch64"},
+            "image.target.architecture: 'aarch64' is not a known architecture of Edge Microvisor Toolkit 3.0; "
+            "known: x86_64",
         ),
     ],
 )
 def test_a_target_that_nobody_brings_is_named_with_what_is_known(target: dict[str, str], expected: str) -> None:
-    providers = {"debian": load_providers()["debian"]}
+    providers = {name: load_providers()[name] for name in ("debian", "emt")}
     with pytest.raises(SpecError) as caught:
         find_manifest(providers, image_spec(target=target), "image.target")
     assert [(str(problem), problem.code) for problem in caught.value.problems] == [(expected, "SPEC_UNKNOWN_TARGET")]

@@ -29,6 +29,8 @@ def enter_root(plan: dict[str, Any]) -> None:
     """Make all mounts and change to the new root."""
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", STAGING, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m")
+    if "handler" in plan:
+        add_handler(plan["handler"])
     new = f"{STAGING}/new"
     Path(new).mkdir()
     if plan["root"] is None:
@@ -41,6 +43,16 @@ def enter_root(plan: dict[str, Any]) -> None:
     call("pivot_root", libc.syscall(SYS_PIVOT_ROOT[os.uname().machine], b".", b"."))
     call("umount2", libc.umount2(b".", MNT_DETACH))
     os.chdir("/")
+
+
+def add_handler(line: str) -> None:
+    """Tell the kernel, for this user namespace alone, what runs programs of another architecture."""
+    place = f"{STAGING}/handlers"
+    Path(place).mkdir()
+    mount("binfmt_misc", place, "binfmt_misc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    Path(place, "register").write_text(line)
+    # Never closed: with its last user the kernel forgets all that it was told here.
+    os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def make_mount(new: str, entry: dict[str, Any]) -> None:

@@ -79,6 +79,9 @@ class Sandbox:
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to `ENVIRONMENT`, for example SOURCE_DATE_EPOCH."""
 
+    handler: str | None = None
+    """What the kernel is told to run programs of another architecture by, as `foreign.own_handler` gives it."""
+
     def prepare(self, *folders: str) -> None:
         """Make folders of the workspace that the sandbox may write to, and let it find its way to them."""
         self.workspace.chmod(self.workspace.stat().st_mode | 0o111)
@@ -219,6 +222,7 @@ class Sandbox:
             "seccomp": base64.b64encode(filter_program(platform.machine())).decode(),
             "env": {**ENVIRONMENT, **self.environment, **(env or {})},
             "descriptors": list(descriptors),
+            **({"handler": self.handler} if self.handler else {}),
             **plan,
         }
         descriptor = os.memfd_create("plan")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 from image_composer.root.assemble import Assembler
+from image_composer.root.foreign import this_machine
 from image_composer.root.idmap import choose_ids, read_id_files
 from image_composer.root.sandbox import Sandbox
+from image_composer.steps.architecture import able_sandbox
 from image_composer.steps.boot_loader import kernel_command_line
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import artifact_files, given_content
@@ -31,7 +33,7 @@ def assemble_root(build: Build) -> None:
     epoch = build.spec.image.source_date_epoch or fetched.newest
     given = given_content(build)
     assembler = Assembler(
-        sandbox=sandbox(build, epoch),
+        sandbox=able_sandbox(sandbox(build, epoch), build.spec.image.target.architecture, this_machine()),
         spec=build.spec.image,
         manifest=build.manifest,
         lock=build.lock,

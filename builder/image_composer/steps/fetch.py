@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import platform
-
-from image_composer.errors import Problem, SpecError
 from image_composer.manifest import Family
 from image_composer.package import deb_header, rpm_header
 from image_composer.repository.sources import RpmSource
+from image_composer.root.foreign import this_machine
+from image_composer.steps.architecture import check_architecture
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import fetch_inputs
 from image_composer.steps.resolve import build_sources
 from image_composer.store.fetch import fetch
 from image_composer.store.rpm_trust import verify_packages
-from image_composer.workspace import FetchedPackages, NormalisedSpec
+from image_composer.workspace import FetchedPackages
 
 EARLIEST = 315532800
 """1980-01-01, where the times of FAT begin."""
@@ -26,7 +25,7 @@ def fetch_packages(build: Build) -> None:
         SpecError: SPEC_FOREIGN_ARCHITECTURE, before anything is fetched.
         RepositoryError: something can't be had, is not what lock or document name, or not signed as it must be.
     """
-    check_architecture(build.spec, platform.machine())
+    check_architecture(build.spec.image.target.architecture, build.spec.field("target.architecture"), this_machine())
     files = fetch(
         build.lock,
         build.workspace.packages,
@@ -52,22 +51,3 @@ def fetch_packages(build: Build) -> None:
     names = {name: path.name for name, path in sorted(files.items())}
     build.workspace.write(build.workspace.fetched, FetchedPackages(files=names, newest=newest))
     build.reporter.conclude(f"{len(names)} packages, verified")
-
-
-def check_architecture(spec: NormalisedSpec, machine: str) -> None:
-    """See that this machine can run the programs of the image, as building it takes.
-
-    Args:
-        spec: what the user asks for.
-        machine: the machine's processor architecture as the kernel calls it.
-
-    Raises:
-        SpecError: SPEC_FOREIGN_ARCHITECTURE.
-    """
-    wanted = spec.image.target.architecture
-    if wanted != machine:
-        message = f"images for {wanted} can't be built here: this machine is {machine}"
-        raise SpecError(
-            [Problem(spec.field("target.architecture"), message, "SPEC_FOREIGN_ARCHITECTURE")],
-            hint=f"build on a machine with {wanted}; in a cluster, choose one by build.nodeSelector kubernetes.io/arch",
-        )

@@ -10,11 +10,13 @@ from image_composer.errors import Problem, RepositoryError, SpecError
 from image_composer.provider import find_manifest
 from image_composer.publish.directory import check_destination
 from image_composer.repository.keyring import keyring
+from image_composer.root.foreign import this_machine
 from image_composer.signing.key import check_key, no_key
 from image_composer.spec.certificate import read_pem
 from image_composer.spec.document import HINT, Document, Placement, read_document, read_placement
 from image_composer.spec.location import content_digest, folder_key
 from image_composer.spec.rules_target import target_problems
+from image_composer.steps.architecture import check_architecture
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import check_inputs
 from image_composer.steps.trees import copy_folders
@@ -83,6 +85,8 @@ def check_feasible(build: Build, document: Document) -> None:
     problems += unreadable_keys(document)
     if problems:
         raise SpecError(problems, hint=HINT)
+    if build.stands_alone:
+        check_architecture(document.spec.target.architecture, document.path("target.architecture"), this_machine())
     named_lock(build, document)
     check_inputs(build, document)
     secure_boot(build, document)

@@ -141,9 +141,9 @@ def test_a_document_is_read_from_standard_input(cache: Path) -> None:
             ],
         ),
         (
-            bare(target={"distribution": "debian", "release": "12", "architecture": "aarch64"}),
+            bare(target={"distribution": "emt", "release": "3.0", "architecture": "aarch64"}),
             [
-                "error: target.architecture: 'aarch64' is not a known architecture of Debian 12 (bookworm);"
+                "error: target.architecture: 'aarch64' is not a known architecture of Edge Microvisor Toolkit 3.0;"
                 " known: x86_64",
                 "hint: 'image-composer providers' lists distributions, releases and architectures",
                 "[SPEC_UNKNOWN_TARGET]",
@@ -235,14 +235,14 @@ def test_providers_are_listed_for_people_and_machines(cache: Path) -> None:
         "distribution": "debian",
         "release": "12",
         "title": "Debian 12 (bookworm)",
-        "architectures": ["x86_64"],
+        "architectures": ["aarch64", "x86_64"],
         "defaultProfile": "minimal",
     }
     header, *lines = run(cache, "providers").stdout.splitlines()
     assert header.split() == ["DISTRIBUTION", "RELEASE", "ARCHITECTURES", "PROFILES", "TITLE"]
     assert [line.split(maxsplit=4) for line in lines if line.startswith("debian")] == [
-        ["debian", "12", "x86_64", "minimal,edge", "Debian 12 (bookworm)"],
-        ["debian", "13", "x86_64", "minimal,edge", "Debian 13 (trixie)"],
+        ["debian", "12", "aarch64,x86_64", "minimal,edge", "Debian 12 (bookworm)"],
+        ["debian", "13", "aarch64,x86_64", "minimal,edge", "Debian 13 (trixie)"],
     ]
     assert len({line.index(line.split(maxsplit=4)[4]) for line in lines}) == 1
 
