@@ -244,18 +244,21 @@ def boot(
     options: Options, image: Path, *, memory: int, ssh_port: int | None, secure_boot: bool, bios: bool, write: bool
 ) -> NoReturn:
     """Start an image here."""
+    from image_composer.inspect.table import architecture_of  # noqa: PLC0415 - one command needs it
     from image_composer.verify import qemu  # noqa: PLC0415 - one command needs it
     from image_composer.verify.boot import interactive  # noqa: PLC0415 - one command needs it
 
     def body(session: Session) -> None:
         if not image.is_file():
             raise SpecError([Problem("IMAGE", f"{image} is not a file", "SPEC_UNREADABLE")])
+        architecture = architecture_of(image, session.runner)
         hardware = qemu.Hardware(
-            accelerator=qemu.choose_accelerator(session.runner),
-            firmware=None if bios else qemu.find_firmware(secure=secure_boot),
+            accelerator=qemu.choose_accelerator(session.runner, architecture),
+            firmware=None if bios else qemu.find_firmware(secure=secure_boot, architecture=architecture),
             memory_mib=memory,
             snapshot=not write,
             ssh_port=ssh_port,
+            architecture=architecture,
         )
         session.display.close()
         click.echo(f"starting {image} with {hardware.accelerator}; Ctrl-A X ends it", err=True)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
 from image_composer.disk.gpt_types import ROOT_TYPES, ROOT_VERITY_TYPES, SHARED_TYPES
+from image_composer.errors import InspectError
 from image_composer.inspect.magic import SNIFFED_SIZE, filesystem
 from image_composer.inspect.model import PartitionFound
-from image_composer.inspect.raw import RawImage, corrupted, not_an_image
+from image_composer.inspect.raw import RawImage, corrupted, not_an_image, open_raw
+from image_composer.run import Runner
 from image_composer.spec.disk import PartitionType
+from image_composer.spec.image import Architecture
 
 _PROTECTIVE = "ee"
 """MBR type of the entry that guards a GPT from programs that know none."""
@@ -60,6 +64,23 @@ def read_table(image: RawImage) -> tuple[str, str, list[PartitionFound]]:
         )
     partitions = [_partition(entry, table, image) for entry in table.partitions]
     return table.label, table.id.lower(), sorted(partitions, key=lambda partition: partition.number)
+
+
+def architecture_of(path: Path, runner: Runner) -> Architecture:
+    """Give the architecture that a disk's root is for; x86_64 where its table doesn't say, or it has none.
+
+    Raises:
+        InspectError: INSPECT_UNREADABLE.
+        ToolError: TOOL_MISSING.
+    """
+    with open_raw(path, runner) as image:
+        try:
+            _, _, partitions = read_table(image)
+        except InspectError:
+            return Architecture.X86_64
+    types = {partition.type for partition in partitions}
+    found = (architecture for architecture, guid in ROOT_TYPES.items() if str(guid) in types)
+    return next(found, Architecture.X86_64)
 
 
 def _parse(output: bytes, image: RawImage) -> _Table:

@@ -110,6 +110,7 @@ def start(build: Build, scratch: Path) -> BootReport:
         runner=build.runner,
         reporter=build.reporter,
         bios=not build.spec.image.boot_loader.uefi,
+        architecture=build.spec.image.target.architecture,
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from image_composer.report import Reporter
 from image_composer.run import Runner
 from image_composer.settings import GIB
+from image_composer.spec.image import Architecture
 from image_composer.verify.boot import SHOWN_LINES, Machine
 from image_composer.verify.console import ConsoleText
 from image_composer.verify.qemu import Accelerator, Hardware, choose_accelerator, find_firmware
@@ -48,7 +49,15 @@ class Ending:
 
 
 def boot_test(
-    disk: Path, place: Place, *, timeout: float, token: str, runner: Runner, reporter: Reporter, bios: bool = False
+    disk: Path,
+    place: Place,
+    *,
+    timeout: float,
+    token: str,
+    runner: Runner,
+    reporter: Reporter,
+    bios: bool = False,
+    architecture: Architecture = Architecture.X86_64,
 ) -> BootReport:
     """Start a disk and wait until it has come up, or will not.
 
@@ -60,12 +69,14 @@ def boot_test(
         runner: runs QEMU.
         reporter: told of the machine and of the time.
         bios: whether the machine has a BIOS instead of UEFI.
+        architecture: of the machine.
 
     Raises:
         VerifyError: VERIFY_NO_FIRMWARE.
         ToolError: QEMU is missing or does not start.
     """
-    firmware, accelerator = None if bios else find_firmware(), choose_accelerator(runner)
+    firmware = None if bios else find_firmware(architecture=architecture)
+    accelerator = choose_accelerator(runner, architecture)
     reporter.info(f"starting the image with {accelerator}, which may take {timeout:.0f} s")
     layer, said = place.scratch / "layer.qcow2", place.scratch / "witness"
     said.touch()
@@ -77,7 +88,8 @@ def boot_test(
         memory_mib=MEMORY_MIB,
         snapshot=False,
         # A machine that starts anew has panicked, or is no image to be used unattended.
-        extra=("-no-reboot", *machine_arguments(str(said).replace(",", ",,"), token)),
+        extra=("-no-reboot", *machine_arguments(str(said).replace(",", ",,"), token, architecture)),
+        architecture=architecture,
     )
     began = time.monotonic()
     try:

@@ -11,25 +11,17 @@ from pathlib import Path
 
 from image_composer.errors import ToolError, VerifyError
 from image_composer.run import Runner
+from image_composer.spec.image import Architecture
+from image_composer.verify.platforms import PLATFORMS, Platform
 from image_composer.verify.probe import EXIT_PORT, PASSED, probe_rom
 
-QEMU = "qemu-system-x86_64"
+QEMU = PLATFORMS[Architecture.X86_64].program
+"""The one that can be asked to run a machine under KVM."""
 
 KVM_DEVICE = Path("/dev/kvm")
 
 PROBE_SECONDS = 3.0
 """What the probe machine may take: 0.1 s where KVM works, so this leaves room for a busy host."""
-
-_FIRMWARE = (
-    ("usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
-    ("usr/share/OVMF/OVMF_CODE.fd", "usr/share/OVMF/OVMF_VARS.fd"),  # Debian before 12, RHEL
-    ("usr/share/edk2/ovmf/OVMF_CODE.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),  # Fedora, Azure Linux
-    ("usr/share/edk2/x64/OVMF_CODE.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
-    ("usr/share/qemu/ovmf-x86_64-code.bin", "usr/share/qemu/ovmf-x86_64-vars.bin"),  # openSUSE
-    ("usr/share/qemu/edk2-x86_64-code.fd", "usr/share/qemu/edk2-i386-vars.fd"),  # QEMU's own
-)
-"""UEFI code and its empty variable store, without Secure Boot, the preferred first."""
-
 
 _SECURE_FIRMWARE = (
     ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
@@ -37,7 +29,7 @@ _SECURE_FIRMWARE = (
     ("usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),  # Fedora, Azure Linux
     ("usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
 )
-"""The same with Secure Boot; the variable store knows no key, so that the machine is in setup mode."""
+"""Those of x86_64 with Secure Boot; the variable store knows no key, so that the machine is in setup mode."""
 
 
 class Accelerator(StrEnum):
@@ -102,6 +94,13 @@ class Hardware:
     extra: tuple[str, ...] = ()
     """Further arguments for QEMU."""
 
+    architecture: Architecture = Architecture.X86_64
+
+    @property
+    def platform(self) -> Platform:
+        """What QEMU is asked for."""
+        return PLATFORMS[self.architecture]
+
 
 class Console(StrEnum):
     """Where the first serial port leads."""
@@ -113,29 +112,34 @@ class Console(StrEnum):
     """The user's terminal: Ctrl-A C is QEMU's monitor, Ctrl-A X ends the machine, and so does Ctrl-C."""
 
 
-def find_firmware(root: Path = Path("/"), *, secure: bool = False) -> Firmware:
+def find_firmware(
+    root: Path = Path("/"), *, secure: bool = False, architecture: Architecture = Architecture.X86_64
+) -> Firmware:
     """Find the UEFI firmware for virtual machines that is installed below a root.
 
     Args:
         root: where to look.
         secure: whether it must have Secure Boot; without, it is one that hasn't.
+        architecture: of the machine; none but x86_64 is known with Secure Boot.
 
     Raises:
         VerifyError: VERIFY_NO_FIRMWARE.
     """
-    for code, variables in _SECURE_FIRMWARE if secure else _FIRMWARE:
+    platform = PLATFORMS[architecture]
+    secured = _SECURE_FIRMWARE if architecture is Architecture.X86_64 else ()
+    for code, variables in secured if secure else platform.firmware:
         if (root / code).is_file() and (root / variables).is_file():
             return Firmware(root / code, root / variables, secure)
     raise VerifyError(
         "VERIFY_NO_FIRMWARE",
-        f"no UEFI firmware {'with Secure Boot ' if secure else ''}for virtual machines was found on this machine",
-        hint="install OVMF: the package ovmf on Debian, edk2-ovmf on Fedora",
+        f"no UEFI firmware {'with Secure Boot ' if secure else ''}for machines of {architecture} was found here",
+        hint=f"install {platform.package}",
     )
 
 
-def choose_accelerator(runner: Runner) -> Accelerator:
-    """Give KVM where it was seen working, TCG elsewhere."""
-    return Accelerator.KVM if kvm_works(runner) else Accelerator.TCG
+def choose_accelerator(runner: Runner, architecture: Architecture = Architecture.X86_64) -> Accelerator:
+    """Give KVM where it was seen working, TCG elsewhere; the probe that shows it is one for x86_64."""
+    return Accelerator.KVM if architecture is Architecture.X86_64 and kvm_works(runner) else Accelerator.TCG
 
 
 def kvm_works(runner: Runner, *, device: Path = KVM_DEVICE, qemu: str = QEMU, limit: float = PROBE_SECONDS) -> bool:
@@ -157,7 +161,7 @@ def probe_runs(runner: Runner, accelerator: Accelerator, *, qemu: str, limit: fl
     with tempfile.NamedTemporaryFile(prefix="probe-", suffix=".rom") as rom:
         rom.write(probe_rom())
         rom.flush()
-        machine = ["-machine", "q35", *_processor(accelerator), "-m", "32", *_BARE]
+        machine = ["-machine", "q35", *_processor(Hardware(accelerator)), "-m", "32", *_BARE]
         device = ["-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1"]
         try:
             done = runner.run([qemu, *machine, "-bios", rom.name, *device], check=False, timeout=limit)
@@ -180,9 +184,9 @@ def machine_command(image: Path, hardware: Hardware, console: Console, *, image_
     server = f":{hardware.ssh_server_port}"
     forward = "" if hardware.ssh_port is None else f",hostfwd=tcp:127.0.0.1:{hardware.ssh_port}-{server}"
     return [
-        QEMU,
-        *_machine(hardware.firmware),
-        *_processor(hardware.accelerator),
+        hardware.platform.program,
+        *_machine(hardware),
+        *_processor(hardware),
         *("-smp", str(hardware.cpus)),
         *("-m", str(hardware.memory_mib)),
         *_BARE,
@@ -223,19 +227,19 @@ def _medium(hardware: Hardware) -> Sequence[str]:
     return ("-drive", drive, "-device", "qemu-xhci", "-device", stick)
 
 
-def _processor(accelerator: Accelerator) -> Sequence[str]:
-    if accelerator is Accelerator.KVM:
+def _processor(hardware: Hardware) -> Sequence[str]:
+    if hardware.accelerator is Accelerator.KVM:
         return ("-accel", "kvm", "-cpu", "host")
-    # QEMU 7.2 emulates cmpxchg16b wrongly: Linux 6.12 panics at random. QEMU 10 does not.
-    return ("-accel", "tcg,thread=multi", "-cpu", "max,-cx16")
+    return ("-accel", "tcg,thread=multi", "-cpu", hardware.platform.processor)
 
 
-def _machine(firmware: Firmware | None) -> Sequence[str]:
-    if firmware is None or not firmware.secure:
-        return ("-machine", "q35")
+def _machine(hardware: Hardware) -> Sequence[str]:
+    machine = hardware.platform.machine
+    if hardware.firmware is None or not hardware.firmware.secure:
+        return ("-machine", machine)
     # Only the firmware, in system management mode, may write to its variables: that is what makes them trustworthy.
     guarded = ("-global", "driver=cfi.pflash01,property=secure,value=on")
-    return ("-machine", "q35,smm=on", *guarded, "-global", "ICH9-LPC.disable_s3=1")
+    return ("-machine", f"{machine},smm=on", *guarded, "-global", "ICH9-LPC.disable_s3=1")
 
 
 def _flash(firmware: Firmware | None) -> Sequence[str]:

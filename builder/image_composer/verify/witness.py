@@ -14,8 +14,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from image_composer.spec.image import Architecture
+from image_composer.verify.platforms import PLATFORMS
+
 UNIT = "image-composer-witness.service"
-PORT = "/dev/ttyS1"
 UNITS = "/run/systemd/system"
 STARTED_BY = "sysinit.target"
 """Rescue mode comes this far too, and can be told of."""
@@ -24,7 +26,7 @@ MOST_ERRORS = 100
 """Lines of the journal: a serial port under TCG takes some milliseconds each."""
 
 SCRIPT = f"""\
-exec >{PORT} 2>&1
+exec >{{port}} 2>&1
 say() {{ echo "#$1"; shift; "$@"; }}
 say begin echo {{token}}
 say kernel uname -r
@@ -49,29 +51,31 @@ class Statement:
     analyze: tuple[str, ...]
 
 
-def machine_arguments(log: str, token: str) -> list[str]:
+def machine_arguments(log: str, token: str, architecture: Architecture = Architecture.X86_64) -> list[str]:
     """Give QEMU's arguments that bring the unit into a machine, and what it says into a file.
 
     Args:
         log: the file; QEMU's syntax wants commas doubled.
         token: word by which what it says is known to be of this start.
+        architecture: of the machine.
     """
-    unit = unit_text(token)
+    platform = PLATFORMS[architecture]
+    unit = unit_text(token, platform.second_port_name)
     credentials = {
         "tmpfiles.extra": tmpfiles_lines(unit),
         f"systemd.extra-unit.{UNIT}": unit,
         f"systemd.unit-dropin.{STARTED_BY}~witness": f"[Unit]\nWants={UNIT}\n",
     }
-    arguments = ["-chardev", f"file,id=witness,path={log}", "-serial", "chardev:witness"]
+    arguments = ["-chardev", f"file,id=witness,path={log}", *platform.second_port]
     for name, content in credentials.items():
         value = base64.b64encode(content.encode()).decode()
         arguments += ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={value}"]
     return arguments
 
 
-def unit_text(token: str) -> str:
+def unit_text(token: str, port: str) -> str:
     """Give the unit. Its script comes along as data: neither quotes nor dollars mean anything there."""
-    script = base64.b64encode(SCRIPT.replace("{token}", token).encode()).decode()
+    script = base64.b64encode(SCRIPT.replace("{token}", token).replace("{port}", port).encode()).decode()
     return (
         "[Unit]\nDescription=Tells the builder how the start went\nDefaultDependencies=no\n"
         # exec: systemd calls itself running while this still runs.

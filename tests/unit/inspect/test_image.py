@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from image_composer.disk.gpt_types import ROOT_TYPES
 from image_composer.errors import InspectError
 from image_composer.inspect.image import inspect_image, installed_packages, os_release
 from image_composer.inspect.model import ImageReport, PackageFound, UkiFound
 from image_composer.inspect.render import render_text
+from image_composer.inspect.table import architecture_of
 from image_composer.run import Runner
+from image_composer.spec.image import Architecture
 from support.readers import made
 
 MIB = 1024 * 1024
@@ -148,3 +152,13 @@ def test_a_package_that_is_only_half_there_is_not_installed() -> None:
 @given(st.text())
 def test_any_text_can_be_an_os_release(text: str) -> None:
     assert all("=" not in name for name in os_release(text))
+
+
+def test_a_disk_is_for_the_architecture_that_the_type_of_its_root_names(image: Path, tmp_path: Path) -> None:
+    assert architecture_of(image, Runner()) is Architecture.X86_64
+    copy = copy_of(image, tmp_path)
+    guid = str(ROOT_TYPES[Architecture.AARCH64])
+    subprocess.run(["sfdisk", "--part-type", copy, "2", guid], check=True, capture_output=True, timeout=60)
+    assert architecture_of(copy, Runner()) is Architecture.AARCH64
+    (tmp_path / "empty.raw").write_bytes(bytes(MIB))
+    assert architecture_of(tmp_path / "empty.raw", Runner()) is Architecture.X86_64

@@ -9,7 +9,9 @@ import pytest
 
 from image_composer.errors import VerifyError
 from image_composer.run import Runner
+from image_composer.spec.image import Architecture
 from image_composer.verify.boot import own_variables
+from image_composer.verify.platforms import PLATFORMS
 from image_composer.verify.qemu import (
     KVM_DEVICE,
     QEMU,
@@ -17,6 +19,7 @@ from image_composer.verify.qemu import (
     Console,
     Firmware,
     Hardware,
+    choose_accelerator,
     find_firmware,
     kvm_works,
     machine_command,
@@ -132,6 +135,37 @@ def test_a_machine_writes_to_variables_of_its_own_only_where_they_are_to_be_kept
     assert (used.variables.name, used.variables.read_bytes()) == ("variables.fd", b"empty")
     kept = replace(shared, firmware=replace(shared.firmware, kept=True) if shared.firmware else None)
     assert own_variables(kept, tmp_path) == kept
+
+
+def test_a_machine_of_another_architecture_has_its_program_board_and_processor(tmp_path: Path) -> None:
+    folder = tmp_path / "usr/share/AAVMF"
+    folder.mkdir(parents=True)
+    for name in ("AAVMF_CODE.fd", "AAVMF_VARS.fd"):
+        (folder / name).touch()
+    firmware = find_firmware(tmp_path, architecture=Architecture.AARCH64)
+    assert firmware == Firmware(folder / "AAVMF_CODE.fd", folder / "AAVMF_VARS.fd")
+    accelerator = choose_accelerator(Runner(), Architecture.AARCH64)
+    hardware = Hardware(accelerator, firmware, architecture=Architecture.AARCH64)
+    command = machine_command(Path("/i.raw"), hardware, Console.CAPTURED)
+    assert command[0] == "qemu-system-aarch64"
+    assert after(command, "-machine") == ["virt"]
+    assert after(command, "-cpu") == ["max,pauth-impdef=on"]
+    assert after(command, "-accel") == ["tcg,thread=multi"]
+
+
+@pytest.mark.parametrize("architecture", list(Architecture))
+@pytest.mark.parametrize("secure", [True, False])
+def test_firmware_of_one_architecture_is_not_taken_for_another(
+    architecture: Architecture, secure: bool, tmp_path: Path
+) -> None:
+    for each in set(Architecture) - {architecture}:
+        for name in (name for pair in PLATFORMS[each].firmware for name in pair):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+    with pytest.raises(VerifyError) as caught:
+        find_firmware(tmp_path, architecture=architecture, secure=secure)
+    assert caught.value.code == "VERIFY_NO_FIRMWARE"
+    assert str(architecture) in caught.value.message
 
 
 def test_a_machine_without_firmware_is_told_what_to_install(tmp_path: Path) -> None:

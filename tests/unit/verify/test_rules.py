@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 
 import pytest
 
 from image_composer.inspect.owners import dpkg_files, through_links
 from image_composer.inspect.tree import Node
+from image_composer.spec.image import Architecture
 from image_composer.verify.boottest import Ending, report_of
 from image_composer.verify.leftovers import IDENTITIES, TRACES, account_problems, rights_problems
 from image_composer.verify.packages import sbom_packages
@@ -15,7 +17,7 @@ from image_composer.verify.qemu import Accelerator
 from image_composer.verify.secrets import PRIVATE_KEY, found, host_folders, secret_variables
 from image_composer.verify.size import size_problems
 from image_composer.verify.verdict import BootOutcome, complaints, failed_units, judge_state, trouble
-from image_composer.verify.witness import Statement, has_begun, machine_arguments, read_statement, tmpfiles_lines
+from image_composer.verify.witness import UNIT, Statement, has_begun, machine_arguments, read_statement, tmpfiles_lines
 
 
 def node(mode: int) -> Node:
@@ -224,6 +226,16 @@ def test_a_unit_stays_as_it_is_on_its_way_through_tmpfiles() -> None:
     lines = tmpfiles_lines("[Unit]\nDescription=50%\n").splitlines()
     assert lines[1].endswith(" - [Unit]\\nDescription=50%%\\n")
     assert [line.split()[0] for line in lines] == ["d", "f", "d", "L"]
+
+
+def test_the_witness_speaks_over_the_second_port_that_the_machine_has() -> None:
+    arguments = machine_arguments("/tmp/a", "word", Architecture.AARCH64)
+    assert arguments[:4] == ["-chardev", "file,id=witness,path=/tmp/a", "-device", "pci-serial,chardev=witness"]
+    for architecture, port in {Architecture.X86_64: "/dev/ttyS1", Architecture.AARCH64: "/dev/ttyS0"}.items():
+        [credential] = [word for word in machine_arguments("/tmp/a", "word", architecture) if "extra-unit" in word]
+        unit = base64.b64decode(credential.partition(f"{UNIT}=")[2]).decode()
+        script = base64.b64decode(unit.partition("StandardInputData=")[2]).decode()
+        assert script.startswith(f"exec >{port} 2>&1\n")
 
 
 def test_a_machine_gets_the_witness_through_its_firmware_alone() -> None:
