@@ -140,7 +140,8 @@ def transaction(paths: Sequence[str], facts: RpmFacts) -> list[str]:
         "_netsharedpath": ":".join(NOT_OURS),
     }
     defined = [word for name, value in settings.items() for word in ("--define", f"{name} {value}")]
-    return ["rpm", *defined, "-Uv", "--noplugins", "--nosignature", *paths]
+    # --ignorearch: what the host's processor is says nothing of the image's; resolving has seen to its architecture.
+    return ["rpm", *defined, "-Uv", "--noplugins", "--nosignature", "--ignorearch", *paths]
 
 
 def first_operations(installed: Collection[str], epoch: int) -> list[Operation]:

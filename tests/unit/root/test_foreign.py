@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from image_composer.errors import SandboxError
+from image_composer.manifest import RpmFacts
 from image_composer.root import operations
 from image_composer.root.foreign import (
     ENDS_WELL,
@@ -23,10 +24,12 @@ from image_composer.root.foreign import (
     this_machine,
     way_to_run,
 )
-from image_composer.root.sandbox import Sandbox
+from image_composer.root.install_rpm import ENVIRONMENT, transaction
+from image_composer.root.sandbox import PACKAGES, Sandbox
 from image_composer.spec.image import Architecture
 from image_composer.steps.architecture import able_sandbox
 from support.foreign import FOREIGN, foreign_emulator
+from support.rpmbuild import Rpm, make_rpm
 from support.sandboxes import sandbox
 
 X86_64, AARCH64 = Architecture.X86_64, Architecture.AARCH64
@@ -164,3 +167,18 @@ def test_a_machine_that_says_more_than_it_can_is_found_out(box: Sandbox) -> None
     with pytest.raises(SandboxError, match="don't run in the sandbox of this machine") as caught:
         able_sandbox(box, FOREIGN, boasting)
     assert caught.value.code == "SANDBOX_FOREIGN"
+
+
+def test_this_machines_rpm_installs_packages_of_another_architecture_whose_scripts_run(box: Sandbox) -> None:
+    able = replace(box, handler=own_handler(FOREIGN, foreign_emulator()))
+    alien = Rpm(
+        "alien",
+        architecture=str(FOREIGN),
+        files={"usr/bin/alien": smallest_program(FOREIGN)},
+        executable=frozenset({"usr/bin/alien"}),
+        scripts={"post -p /usr/bin/alien": ""},
+    )
+    made = make_rpm(alien, box.workspace / "packages")
+    done = able.lend(transaction([f"{PACKAGES}/{made.name}"], RpmFacts()), env=ENVIRONMENT)
+    assert f"%post(alien-1.0-1.{FOREIGN}) scriptlet failed, exit status {ENDS_WELL}" in done.stderr.decode()
+    assert done.returncode == 0
