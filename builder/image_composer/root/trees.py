@@ -11,7 +11,6 @@ import gzip
 import io
 import lzma
 import os
-import posixpath
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -218,12 +217,13 @@ def _target(path: str, target: str) -> str:
     _printable(path, target)
     if not target or target.startswith("/"):
         raise TreeError(f"holds {shown(path)}, a link to {shown(target)}, which is not relative")
-    depth = path.count("/")
-    for part in target.split("/"):
-        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
-        if depth < 0:
-            raise TreeError(f"holds {shown(path)}, a link to {shown(target)}, which leads out")
-    if len(target.encode()) > LONGEST_PATH or posixpath.normpath(target) == ".":
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    ups = parts.count("..")
+    if ups > path.count("/"):
+        raise TreeError(f"holds {shown(path)}, a link to {shown(target)}, which leads out")
+    if ".." in parts[ups:]:  # that name may be a link itself, and `..` lead from where it leads
+        raise TreeError(f"holds {shown(path)}, a link to {shown(target)}, which has '..' after a name")
+    if len(target.encode()) > LONGEST_PATH or not parts:
         raise TreeError(f"holds {shown(path)}, a link to {shown(target)}, where nothing can be")
     return target
 

@@ -88,6 +88,7 @@ REFUSED: list[tuple[tuple[tuple[tarfile.TarInfo, bytes], ...], str]] = [
     ((link("a", "../b"),), "holds 'a', a link to '../b', which leads out"),
     ((link("a/b", "../../b"),), "holds 'a/b', a link to '../../b', which leads out"),
     ((link("a/b", "c/../../../a"),), "holds 'a/b', a link to 'c/../../../a', which leads out"),
+    ((link("a/up", ".."), link("a/b", "up/../x")), "holds 'a/b', a link to 'up/../x', which has '..' after a name"),
     ((link("a", "b\n"),), "holds 'a', in whose name or target is what can't be printed"),
     ((link("a", "./."),), "holds 'a', a link to './.', where nothing can be"),
     ((link("a", "b"), member("a/c")), "holds 'a/c' below 'a', which is no folder"),
@@ -132,6 +133,35 @@ def test_a_damaged_archive_is_read_or_refused_and_nothing_else(place: int, damag
     except TreeError:
         return
     assert all(not entry.path.startswith("/") and ".." not in entry.path.split("/") for entry in entries)
+
+
+HOSTILE = ["-rf", "--help", "$(touch x)", "a;b|c&d", "'\"'", "%n", "{{ x }}", "*", "[x]", "~root", "a b", "a\\b", "é"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_that_mean_something_elsewhere_are_taken_as_they_stand(name: str) -> None:
+    entries = [Entry(name, FOLDER), Entry(f"{name}/{name}", FILE, 0o644), Entry(f"{name}/link", LINK, target=name)]
+    assert read_archive(pack(entries)) == entries
+
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+
+
+@given(st.lists(NAMES, max_size=5), st.lists(NAMES, max_size=5))
+def test_any_name_and_any_target_stays_in_the_tree_or_is_refused(names: list[str], targets: list[str]) -> None:
+    wanted = [Entry(name, FILE, 0o644, name.encode()) for name in names]
+    wanted += [Entry(f"links/{number}", LINK, target=target) for number, target in enumerate(targets)]
+    try:
+        found = read_archive(pack(wanted))
+    except (TreeError, ValueError):  # ValueError: a name that no archive can hold
+        return
+    for entry in found:
+        assert entry.path.isprintable()
+        assert not {"", ".", ".."} & {*entry.path.split("/")}
+        assert "\0" not in entry.target
+        if entry.kind is LINK:
+            assert not entry.target.startswith("/")
+            assert os.path.normpath(f"/top/{entry.path}/../{entry.target}").startswith("/top")
 
 
 def test_what_is_too_large_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
 
 from image_composer.errors import AssemblyError
 from image_composer.root.customise.changes import Root, together
+from image_composer.root.customise.netplan import PLACE
 from image_composer.root.customise.network import SERVICES, TIMESYNCD, network_changes
 from image_composer.root.customise.systemd import systemd_changes
 from image_composer.spec.network import NetworkSettings
 from image_composer.spec.system import Systemd
 from support import golden
 from support.customised import root, written
+from support.generated import values
 
 FULL = {
     "name": "en*",
@@ -162,6 +167,42 @@ def test_the_same_interfaces_are_told_to_each_backend(backend: str) -> None:
     golden.check(GOLDEN / f"{backend}.txt", "".join(f"==> {path}\n{text}" for path, text in sorted(found.items())))
 
 
+SCHEMA = NetworkSettings.model_json_schema()
+
+SECTIONS = {"connection", "ethernet", "match", "vlan", "ipv4", "ipv6"}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(values(SCHEMA, SCHEMA["$defs"]))
+def test_whatever_the_models_take_is_read_back_as_it_was_said(wanted: dict[str, Any]) -> None:
+    there = root(*SERVICES, TIMESYNCD)
+    keyfiles = [
+        keyfile(text)
+        for path, text in files_of(wanted | {"backend": "networkmanager"}, there).items()
+        if path.endswith(".nmconnection")
+    ]
+    assert len({one["connection"]["uuid"] for one in keyfiles}) == len(keyfiles)
+    for one in keyfiles:
+        assert {*one.sections()} <= SECTIONS
+    tree = yaml.safe_load(files_of(wanted | {"backend": "netplan"}, there)[PLACE])["network"]
+    interfaces = NetworkSettings.model_validate(wanted).interfaces
+    made = {name: number for one in interfaces for name, number in one.vlans.items()}
+    assert {name: one["id"] for name, one in tree.get("vlans", {}).items()} == made
+    named = [one["match"]["name"] for one in tree["ethernets"].values()]
+    assert named == [*(one.name for one in interfaces if one.name not in made), "e*"]
+    patterns = {
+        one["connection"].get("interface-name") or one["match"]["interface-name"].rstrip(";") for one in keyfiles
+    }
+    assert patterns == {*made, *named[:-1]}
+
+
+def keyfile(text: str) -> ConfigParser:
+    """Read a keyfile. Names that are there twice are an error."""
+    found = ConfigParser(interpolation=None, delimiters="=", comment_prefixes="#")
+    found.read_string(text)
+    return found
+
+
 def test_a_tagged_network_has_what_the_first_entry_that_its_name_fits_says() -> None:
     interfaces = [{"name": "eth0", "vlans": {"office": 20}}, {"name": "off*", "dhcp": "ipv4"}, {"name": "office"}]
     files = files_of({"backend": "networkmanager", "interfaces": interfaces}, root())
@@ -209,10 +250,10 @@ NETWORKD, NETWORK_MANAGER = "systemd-networkd.service", "NetworkManager.service"
 def test_one_service_brings_interfaces_up_and_the_other_is_not_started(
     wanted: dict[str, Any], started: tuple[str, ...], stopped: tuple[str, ...]
 ) -> None:
-    settings = NetworkSettings.model_validate(wanted)
-    changes = network_changes(settings, root(*SERVICES))
+    network = NetworkSettings.model_validate(wanted)
+    changes = network_changes(network, root(*SERVICES))
     assert (changes.enable, changes.disable) == (started, stopped)
-    assert network_changes(settings, root()).disable == (), "what is not there can't be disabled"
+    assert network_changes(network, root()).disable == (), "what is not there can't be disabled"
 
 
 def test_who_starts_both_services_by_name_has_both() -> None:
