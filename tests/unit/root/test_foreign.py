@@ -30,7 +30,7 @@ from image_composer.spec.image import Architecture
 from image_composer.steps.architecture import able_sandbox
 from support.foreign import FOREIGN, foreign_emulator
 from support.rpmbuild import Rpm, make_rpm
-from support.sandboxes import sandbox
+from support.sandboxes import install_programs, sandbox
 
 X86_64, AARCH64 = Architecture.X86_64, Architecture.AARCH64
 
@@ -182,3 +182,12 @@ def test_this_machines_rpm_installs_packages_of_another_architecture_whose_scrip
     done = able.lend(transaction([f"{PACKAGES}/{made.name}"], RpmFacts()), env=ENVIRONMENT)
     assert f"%post(alien-1.0-1.{FOREIGN}) scriptlet failed, exit status {ENDS_WELL}" in done.stderr.decode()
     assert done.returncode == 0
+
+
+def test_programs_of_the_sandbox_can_not_tell_the_kernel_of_more(box: Sandbox) -> None:
+    install_programs(box)
+    able = replace(box, handler=own_handler(FOREIGN, foreign_emulator()))
+    line = "echo :x:M::xx::/bin/sh: >"
+    for place in ("/proc/sys/fs/binfmt_misc/register", "/proc/1/fd/*/register"):
+        assert able.run(["sh", "-c", f"{line}{place}"], check=False).returncode != 0
+    assert b"Permission denied" in able.run(["ls", "/proc/1/fd/"], check=False).stderr
