@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from image_composer.spec.rules import COMPRESSED_INSIDE
-from image_composer.spec.rules_disk import NEVER_MOUNTED
+from image_composer.spec.rules_disk import ENCRYPTED, NEVER_EMPTY, NEVER_MOUNTED
 from image_composer_operator.cel import CERTIFICATE, NO_DOTS, exactly_once, once
 from image_composer_operator.structural import Refinement, Rule
 
@@ -65,6 +65,22 @@ DISK: Mapping[str, Refinement] = {
                 rule="(self.type == 'swap') == (self.filesystem == 'swap')",
                 message="must be swap on partitions of type swap, and only there",
                 field_path=".filesystem",
+            ),
+            Rule(
+                rule=f"!has(self.encrypt) || self.filesystem in {[*map(str, ENCRYPTED)]}",
+                message=f"needs one of the file systems {', '.join(ENCRYPTED)}",
+                field_path=".encrypt",
+            ),
+            Rule(
+                rule="has(self.mountPoint) || self.type == 'swap'"
+                " || !(has(self.encrypt) || self.filesystem in ['xfs', 'btrfs'])",
+                message="is missing: the machine makes this file system to mount it",
+                field_path=".mountPoint",
+            ),
+            Rule(
+                rule="!has(self.mountPoint) || !(has(self.encrypt) || self.filesystem in ['xfs', 'btrfs'])"
+                f" || !(self.mountPoint in {sorted(NEVER_EMPTY)})",
+                message="is made at the first boot, empty, and can't be mounted where every image has something",
             ),
             Rule(
                 rule="self.type != 'swap' || (has(self.size) && !has(self.mountPoint) && !self.grow)",

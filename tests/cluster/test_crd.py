@@ -445,6 +445,26 @@ REFUSALS: dict[str, Refusal] = {
         {**EXTRA, "type": "swap", "filesystem": "swap"},
         composer="partitions[2].size: is missing: swap has no content to go by",
     ),
+    "encrypted-swap": disk(
+        'partitions[2].encrypt: Invalid value: "object": needs one of the file systems ext4, xfs, btrfs',
+        ESP,
+        ROOT,
+        {**EXTRA, "type": "swap", "filesystem": "swap", "size": "1GiB", "encrypt": "tpm2", "mountPoint": None},
+    ),
+    "xfs-without-a-place": disk(
+        'partitions[2].mountPoint: Invalid value: "object": is missing: the machine makes this file system to mount it',
+        ESP,
+        ROOT,
+        {**EXTRA, "filesystem": "xfs"},
+    ),
+    "xfs-where-packages-are": disk(
+        'partitions[2]: Invalid value: "object": is made at the first boot, empty, and can\'t be mounted where every '
+        "image has something",
+        ESP,
+        ROOT,
+        {**EXTRA, "filesystem": "xfs", "mountPoint": "/usr"},
+        composer="partitions[2].filesystem: is made at the first boot, empty, and so can't hold /usr",
+    ),
     "esp-without-vfat": disk(
         'partitions[0].filesystem: Invalid value: "object": must be vfat on the EFI system partition, and only there',
         {**ESP, "filesystem": "ext4"},

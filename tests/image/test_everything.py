@@ -65,6 +65,9 @@ QUESTIONS = {
     "ssh": "sshd -T",
     "listens": "ss --listening --tcp --numeric --no-header",
     "trusted": "openssl verify -no_check_time /usr/local/share/ca-certificates/example.crt",
+    "mounts": "for place in /srv/fast /srv/closed; do findmnt -no TARGET,FSTYPE,LABEL $place; touch $place/x; done",
+    "swap": "swapon --noheadings --show=TYPE,PRIO,LABEL",
+    "encrypted": "cryptsetup status luks-closed; stat --format '%a %U %s' /var/lib/image-composer/keys/closed.key",
     "scripts": "cat /etc/scripts; ls -A /var/tmp | grep image-composer",
 }
 
@@ -190,6 +193,22 @@ def test_sessions_and_services_are_told_of_the_proxy(seen: Seen) -> None:
     assert "http_proxy=http://proxy.example.org:3128\n" in seen.session
     assert "NO_PROXY=localhost,.example.org\n" in seen.session
     assert "http_proxy=http://proxy.example.org:3128" in seen.facts["services-proxy"].text
+
+
+@on_the_machine
+def test_the_machine_has_made_the_file_systems_that_were_left_to_it(seen: Seen) -> None:
+    assert [line.split() for line in seen.facts["mounts"].lines] == [
+        ["/srv/fast", "xfs", "fast-data"],
+        ["/srv/closed", "btrfs", "closed"],
+    ]
+    assert seen.facts["swap"].text.split() == ["partition", "5", "swap"]
+
+
+@on_the_machine
+def test_what_is_encrypted_has_a_key_of_the_machine_s_own(seen: Seen) -> None:
+    *status, key = seen.facts["encrypted"].lines
+    assert "  type:    LUKS2" in status
+    assert key == "600 root 64"
 
 
 @on_the_machine

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from image_composer.digest import file_sha256
+from image_composer.inspect.ext4 import Ext4
 from image_composer.inspect.image import inspect_image
 from image_composer.inspect.model import ImageReport
+from image_composer.inspect.raw import open_raw
 from image_composer.run import Runner
 from support.composer import Composer, write_document
 from support.disks import say
@@ -25,6 +27,15 @@ PARTITIONS: list[dict[str, Any]] = [
     {"label": "ESP", "type": "esp", "filesystem": "vfat", "size": "64MiB", "mountPoint": "/boot/efi"},
     {"label": "swap", "type": "swap", "filesystem": "swap", "size": "5%", "mountOptions": "pri=5"},
     {"label": "root", "type": "root", "filesystem": "ext4", "mountPoint": "/", "size": "50%"},
+    {"label": "fast-data", "type": "srv", "filesystem": "xfs", "mountPoint": "/srv/fast"},
+    {
+        "label": "closed",
+        "type": "linux",
+        "filesystem": "ext4",
+        "mountPoint": "/srv/closed",
+        "encrypt": "key-file",
+        "size": "64MiB",
+    },
     {"label": "home", "type": "home", "filesystem": "ext4", "mountPoint": "/home", "grow": True},
 ]
 
@@ -49,8 +60,9 @@ def report(workspace: Path) -> ImageReport:
 def test_shares_are_of_the_disk_and_the_last_partition_has_the_rest(report: ImageReport) -> None:
     assert report.size == 2 * GIB
     sizes = {found.label: found.size for found in report.partitions}
-    rest = 2 * GIB - 2 * MIB - 64 * MIB - 102 * MIB - GIB
-    assert sizes == {"ESP": 64 * MIB, "swap": 102 * MIB, "root": GIB, "home": rest}
+    made_later = {"fast-data": 300 * MIB, "closed": 64 * MIB}
+    rest = 2 * GIB - 2 * MIB - 64 * MIB - 102 * MIB - GIB - sum(made_later.values())
+    assert sizes == {"ESP": 64 * MIB, "swap": 102 * MIB, "root": GIB, **made_later, "home": rest}
 
 
 def test_swap_is_what_the_machine_takes_for_it_and_is_told_to_use(report: ImageReport, workspace: Path) -> None:
@@ -64,7 +76,37 @@ def test_swap_is_what_the_machine_takes_for_it_and_is_told_to_use(report: ImageR
 def test_every_file_system_was_found_clean(workspace: Path) -> None:
     checks = json.loads((workspace / "verify.json").read_bytes())["checks"]
     [clean] = [check["message"] for check in checks if check["name"] == "file-systems"]
-    assert all(f"{partition['label']} (" in clean for partition in PARTITIONS)
+    assert all(f"{label} (" in clean for label in ("ESP", "swap", "root", "home"))
+
+
+def test_what_the_machine_makes_is_marked_and_told_of_in_the_image(report: ImageReport, workspace: Path) -> None:
+    xfs, closed = report.partitions[3:5]
+    assert (xfs.filesystem, closed.filesystem) == ("unmade", "unmade")
+    mounts = {line.split()[1]: line for line in report.fstab}
+    assert mounts["/srv/fast"].endswith("/srv/fast xfs defaults,x-systemd.requires=make-fast-data.service 0 0")
+    assert mounts["/srv/closed"] == (
+        "/dev/mapper/luks-closed /srv/closed ext4 "
+        "defaults,nofail,x-systemd.before=local-fs.target,x-systemd.requires=make-closed.service 0 2"
+    )
+    with open_raw(workspace / "disk.raw", Runner()) as image:
+        root = Ext4(image, report.partitions[2].start)
+        assert (root.read("/etc/crypttab") or b"").decode() == (
+            f"luks-closed PARTUUID={closed.uuid} /var/lib/image-composer/keys/closed.key luks,headless=1,nofail\n"
+        )
+
+
+def test_no_key_is_in_the_image(workspace: Path) -> None:
+    assert not list((workspace / "root").glob("var/lib/image-composer/keys/*"))
+
+
+def test_files_at_a_place_that_the_machine_makes_are_refused(bootable: Composer, tmp_path: Path) -> None:
+    full = {"label": "p", "type": "linux", "filesystem": "xfs", "mountPoint": "/usr/share"}
+    file = write_document(
+        tmp_path, document(disk={"partitions": [*PARTITIONS[:1], PARTITIONS[2] | {"size": None}, full]})
+    )
+    outcome = bootable.run("build", "-f", file, "-o", tmp_path / "out")
+    assert outcome.code == "ASSEMBLE_NOT_EMPTY"
+    assert "/usr/share" in outcome.error
 
 
 def test_the_same_root_gives_the_same_disk(bootable: Composer, workspace: Path) -> None:

@@ -134,7 +134,8 @@ def write_distribution(
         },
         "basePackages": list(base_packages),
         "initramfs": {"generator": "dracut", "packages": []},
-        "filesystems": ["ext4", "vfat", "swap"],
+        "filesystems": ["ext4", "vfat", "xfs", "btrfs", "swap"],
+        "featurePackages": {"xfs": [], "btrfs": [], "encryption": []},
         "partitions": [
             {"label": "ESP", "type": "esp", "filesystem": "vfat", "mountPoint": "/boot/efi"},
             {"label": "root", "type": "root", "filesystem": "ext4", "mountPoint": "/", "grow": True},

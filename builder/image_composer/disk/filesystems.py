@@ -16,6 +16,8 @@ MINIMUM_FILESYSTEM: Mapping[Filesystem, int] = {
     Filesystem.EXT4: 16 * MIB,
     Filesystem.SQUASHFS: MIB,
     Filesystem.EROFS: MIB,
+    Filesystem.XFS: 300 * MIB,  # mkfs.xfs makes none that is smaller
+    Filesystem.BTRFS: 128 * MIB,  # two copies of the metadata
     Filesystem.SWAP: MIB,
     Filesystem.VERITY: MIB,
     Filesystem.GRUB: MIB,
@@ -27,17 +29,24 @@ MINIMUM_HEADROOM: Mapping[Filesystem, int] = {
     Filesystem.EXT4: 256 * MIB,  # the lists of apt-get update, logs
     Filesystem.SQUASHFS: 0,
     Filesystem.EROFS: 0,
+    Filesystem.XFS: 0,
+    Filesystem.BTRFS: 0,
     Filesystem.SWAP: 0,
     Filesystem.VERITY: 0,
     Filesystem.GRUB: 0,
 }
 """Least free room in a partition without a size."""
 
+LUKS_HEADER = 16 * MIB
+"""What LUKS2 takes of an encrypted partition."""
+
 LABEL_LENGTH: Mapping[Filesystem, int] = {
     Filesystem.EXT4: 16,
     Filesystem.VFAT: 11,
     Filesystem.SQUASHFS: 0,
     Filesystem.EROFS: 15,
+    Filesystem.XFS: 12,
+    Filesystem.BTRFS: 255,
     Filesystem.SWAP: 15,
     Filesystem.VERITY: 0,
     Filesystem.GRUB: 0,

@@ -21,8 +21,8 @@ class Identity:
     digest: str
 
     lasting: Mapping[str, str] = field(default_factory=dict)
-    """Digests instead of that one, by the label of a partition: its file system outlives the image's version, which
-    still has to find it."""
+    """Digests instead of that one, by the label of a partition: it outlives the image's version, which still has to
+    find it and its file system."""
 
     def uuid(self, role: str) -> UUID:
         """Give the UUID that something has by its role, for example `partition/root`."""
@@ -34,7 +34,7 @@ class Identity:
 
     def partition(self, label: str) -> UUID:
         """Give the GUID of a partition, which Linux calls PARTUUID."""
-        return self.uuid(f"partition/{label}")
+        return uuid5(NAMESPACE, f"{self.lasting.get(label, self.digest)}/partition/{label}")
 
     def filesystem(self, label: str) -> UUID:
         """Give the UUID of the file system in a partition."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from image_composer.disk.filesystems import (
+    LUKS_HEADER,
     MINIMUM_FILESYSTEM,
     MINIMUM_HEADROOM,
     filesystem_label,
@@ -181,7 +182,7 @@ class _Demand:
 
 
 def _demand(partition: Partition, content: int, path: str, *, final: bool) -> _Demand:
-    minimum = MINIMUM_FILESYSTEM[partition.filesystem]
+    minimum = MINIMUM_FILESYSTEM[partition.filesystem] + (LUKS_HEADER if partition.encrypt else 0)
     needed = round_up(max(content, minimum), ALIGNMENT)
     if partition.size is None and final:
         return _Demand(partition.label, needed, 0, takes_rest=False)

@@ -5,6 +5,9 @@ from __future__ import annotations
 SNIFFED_SIZE = 68 * 1024
 """Bytes from the start that recognition needs: btrfs has its magic the deepest, at 64 KiB and 64 bytes."""
 
+UNMADE = "unmade"
+"""What a partition holds whose file system is made at the first boot."""
+
 _CONTAINERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"QFI\xfb", "qcow2"),
     (0, b"vhdxfile", "vhdx"),
@@ -25,6 +28,7 @@ _CONTAINERS: tuple[tuple[int, bytes, str], ...] = (
 _FILESYSTEMS: tuple[tuple[int, bytes, str], ...] = (
     (82, b"FAT32   ", "vfat"),
     (54, b"FAT1", "vfat"),
+    (0, b"imagecomposer.dev: unmade partition", UNMADE),
     (0, b"XFSB", "xfs"),
     (0, b"hsqs", "squashfs"),
     (0, b"verity\0\0", "verity"),

@@ -16,7 +16,7 @@ from image_composer.errors import AssemblyError
 from image_composer.manifest import Family, Manifest
 from image_composer.report import Reporter
 from image_composer.repository.lock import Lock
-from image_composer.root import grub, operations, selinux
+from image_composer.root import first_boot, grub, operations, selinux
 from image_composer.root.configure import Configurer, read_texts
 from image_composer.root.customise.kernel import MODULE_OPTIONS
 from image_composer.root.customise.software import removal_operations
@@ -99,11 +99,10 @@ class Assembler:
         moved = self._moved()
         configurer = self._configurer()
         hostname = self.spec.hostname or self.spec.name
-        configurer.configure(
-            system_operations(
-                hostname, self._mounts(), self.partitions, moved=moved, known_hosts=self.spec.network.hosts
-            )
+        system = system_operations(
+            hostname, self._mounts(), self.partitions, moved=moved, known_hosts=self.spec.network.hosts
         )
+        configurer.configure([*system, *first_boot.first_boot_operations(self.partitions, self.identity)])
         if self._etc is not None:
             self._prepare_versions()
         if self.spec.selinux is not None:
@@ -255,6 +254,7 @@ class Assembler:
         if places:
             found = self.sandbox.act("seal", exchange=True, trees=list(places.values()), epoch=self.epoch)["trees"]
             usages = {label: found[place] for label, place in places.items()}
+        first_boot.check_empty(others, usages)
         root = next(label for label, partition in trees.items() if partition.mount_point == "/")
         found = self.sandbox.act("seal", trees=["/"], epoch=self.epoch)["trees"]
         return {**usages, root: found["/"]}

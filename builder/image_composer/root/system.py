@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from image_composer.disk import verity
-from image_composer.root import operations
+from image_composer.root import first_boot, operations
 from image_composer.root.immutable import mount_lines
 from image_composer.root.operations import Operation
 from image_composer.spec.disk import Filesystem, Partition, PartitionType
@@ -22,6 +22,9 @@ LEFTOVERS = (
     "/run/*", "/tmp/*", "/tmp/.*", "/var/tmp/*",  # noqa: S108 - patterns of the image
 )  # fmt: skip
 """What installing leaves behind and no two machines may share, or no two builds would have alike."""
+
+GROWING = (Filesystem.EXT4, Filesystem.XFS, Filesystem.BTRFS)
+"""File systems that systemd-growfs grows while they are mounted."""
 
 EMPTIED = ("/var/log/lastlog", "/var/log/faillog", "/var/log/btmp", "/var/log/wtmp")
 
@@ -94,11 +97,11 @@ def fstab(mounts: Sequence[Mount], *, moved: Sequence[str] | None = None) -> str
     lines = ["# <device> <mount point> <type> <options> <dump> <pass>"]
     for mount in sorted(mounts, key=lambda mount: mount.partition.mount_point or ""):
         partition = mount.partition
-        options = partition.mount_options
-        if partition.grow and partition.filesystem is Filesystem.EXT4:
+        options = ",".join([partition.mount_options, *first_boot.mount_options(partition)])
+        if partition.grow and partition.filesystem in GROWING and partition.encrypt is None:
             options += ",x-systemd.growfs"
         check = 1 if partition.mount_point == "/" else 2 if partition.filesystem is Filesystem.EXT4 else 0
-        device = f"UUID={mount.uuid}"
+        device = first_boot.device(partition) if partition.encrypt else f"UUID={mount.uuid}"
         if moved is not None and partition.mount_point == "/":
             check, device = 0, verity.DEVICE
         lines.append(f"{device} {partition.mount_point or 'none'} {partition.filesystem} {options} 0 {check}")

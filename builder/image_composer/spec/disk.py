@@ -48,6 +48,12 @@ class Filesystem(StrEnum):
     EROFS = "erofs"
     """The same, quicker to read."""
 
+    XFS = "xfs"
+    """For data: made at the first boot, empty."""
+
+    BTRFS = "btrfs"
+    """The same."""
+
     SWAP = "swap"
     """No file system, but room for memory that is not in use."""
 
@@ -56,6 +62,16 @@ class Filesystem(StrEnum):
 
     GRUB = "grub"
     """No file system, but what a BIOS starts of GRUB; the composer adds it."""
+
+
+class Encrypt(StrEnum):
+    """What opens an encrypted partition; each machine makes its own key at its first boot."""
+
+    TPM2 = "tpm2"
+    """The machine's TPM 2.0, as long as Secure Boot is as it was. Without a TPM the partition is not made."""
+
+    KEY_FILE = "key-file"
+    """A file of the machine below /var: for throwing disks away by overwriting that file, not against theft."""
 
 
 class Partition(SpecModel):
@@ -82,6 +98,14 @@ class Partition(SpecModel):
 
     grow: Flag = False
     """Whether it grows to the end of the device at boot; only the last one can."""
+
+    encrypt: Encrypt | None = None
+    """What opens it; its file system is then made at the first boot, empty, within LUKS2."""
+
+    @property
+    def made_at_first_boot(self) -> bool:
+        """Whether the machine makes its file system, and not the composer."""
+        return self.encrypt is not None or self.filesystem in (Filesystem.XFS, Filesystem.BTRFS)
 
 
 class Disk(SpecModel):

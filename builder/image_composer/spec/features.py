@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from image_composer.spec.accounts import Sudo
+from image_composer.spec.disk import Encrypt, Filesystem
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.network import NetworkBackend
 from image_composer.spec.trusted import Mutability, UpdateTrust
@@ -33,12 +34,17 @@ class Feature(StrEnum):
     TRUST = "trust"
     CLOUD_INIT = "cloud-init"
     ISO = "iso"
+    XFS = "xfs"
+    BTRFS = "btrfs"
+    ENCRYPTION = "encryption"
+    ENCRYPTION_TPM2 = "encryption-tpm2"
 
 
 BY_PACKAGES = frozenset(
     {
         *(Feature.FIREWALL, Feature.NETWORKMANAGER, Feature.NETPLAN),
         *(Feature.KEYMAP, Feature.LANGUAGE, Feature.TRUST, Feature.CLOUD_INIT),
+        *(Feature.XFS, Feature.BTRFS, Feature.ENCRYPTION, Feature.ENCRYPTION_TPM2),
     }
 )
 """What can't be had where nobody knows its packages; the programs of the others are in some distributions' base."""
@@ -65,7 +71,24 @@ def wanted_features(spec: ImageSpec) -> Mapping[Feature, str]:
         Feature.ISO: ("outputs", spec.has_installer),
         Feature.TRUST: ("trust.certificates", bool(spec.trust.certificates)),
     }
-    return {feature: path for feature, (path, is_wanted) in wanted.items() if is_wanted}
+    found = {feature: path for feature, (path, is_wanted) in wanted.items() if is_wanted}
+    return {**found, **_partition_features(spec)}
+
+
+def _partition_features(spec: ImageSpec) -> dict[Feature, str]:
+    found: dict[Feature, str] = {}
+    for number, partition in enumerate(spec.disk.partitions):
+        path = f"disk.partitions[{number}]"
+        needs = {
+            Feature.XFS: ("filesystem", partition.filesystem is Filesystem.XFS),
+            Feature.BTRFS: ("filesystem", partition.filesystem is Filesystem.BTRFS),
+            Feature.ENCRYPTION: ("encrypt", partition.encrypt is not None),
+            Feature.ENCRYPTION_TPM2: ("encrypt", partition.encrypt is Encrypt.TPM2),
+        }
+        for feature, (field, is_wanted) in needs.items():
+            if is_wanted:
+                found.setdefault(feature, f"{path}.{field}")
+    return found
 
 
 def unknown_features(spec: ImageSpec, manifest: Manifest) -> Iterator[tuple[str, str]]:

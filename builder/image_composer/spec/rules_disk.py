@@ -14,6 +14,12 @@ from image_composer.spec.trusted import Mutability
 READ_ONLY = frozenset({Filesystem.SQUASHFS, Filesystem.EROFS})
 """File systems that nothing can be written to."""
 
+ENCRYPTED = (Filesystem.EXT4, Filesystem.XFS, Filesystem.BTRFS)
+"""File systems that an encrypted partition can hold."""
+
+NEVER_EMPTY = frozenset({"/", "/boot", "/usr", "/var"})
+"""Folders of the root that every distribution puts something into."""
+
 NEVER_MOUNTED = frozenset({"dev", "etc", "proc", "run", "sys"})
 """Folders of the root that the running system mounts itself, or reads before it mounts anything."""
 
@@ -58,6 +64,7 @@ def _partition(spec: ImageSpec, partition: Partition, path: str, *, is_last: boo
         yield f"{path}.grow", "only the last partition can grow"
     if partition.grow and is_vfat:
         yield f"{path}.grow", "vfat can't grow"
+    yield from _made_at_first_boot(partition, path)
 
 
 def _read_only(spec: ImageSpec, partition: Partition, path: str) -> Iterator[Finding]:
@@ -67,6 +74,31 @@ def _read_only(spec: ImageSpec, partition: Partition, path: str) -> Iterator[Fin
         yield f"{path}.filesystem", "is read-only: for the root of an immutable image, and nothing else"
     if is_root and immutable and partition.grow:
         yield f"{path}.grow", "can't be: the root of an immutable image never changes"
+
+
+def _made_at_first_boot(partition: Partition, path: str) -> Iterator[Finding]:
+    """What a machine makes at its first boot is empty, and is made when it is mounted first."""
+    if partition.encrypt is not None and partition.filesystem not in ENCRYPTED:
+        yield f"{path}.encrypt", f"needs one of the file systems {', '.join(ENCRYPTED)}"
+        return
+    if not partition.made_at_first_boot:
+        return
+    field = "filesystem" if partition.encrypt is None else "encrypt"
+    if partition.type is PartitionType.ROOT or partition.mount_point in NEVER_EMPTY:
+        yield f"{path}.{field}", f"is made at the first boot, empty, and so can't hold {partition.mount_point}"
+    if partition.mount_point is None:
+        yield f"{path}.mountPoint", "is missing: the machine makes this file system to mount it"
+
+
+def given_content(spec: ImageSpec) -> Iterator[Finding]:
+    """Nothing can lie where the machine mounts a file system that it makes itself."""
+    points = {one.mount_point for one in spec.disk.partitions if one.made_at_first_boot and one.mount_point}
+    places = [(f"files[{number}]", file.path) for number, file in enumerate(spec.files)]
+    places += [(f"folders[{number}]", folder.path) for number, folder in enumerate(spec.folders)]
+    places += [(f"artifacts[{number}]", artifact.path) for number, artifact in enumerate(spec.artifacts)]
+    for path, place in places:
+        if any(f"{place}/".startswith(f"{point}/") for point in points):
+            yield f"{path}.path", "lies on a partition that is made at the first boot, empty; see tmpfiles"
 
 
 def shares(spec: ImageSpec) -> Iterator[Finding]:
@@ -91,3 +123,5 @@ def _swap(partition: Partition, path: str) -> Iterator[Finding]:
         yield f"{path}.size", "is missing: swap has no content to go by"
     if partition.grow:
         yield f"{path}.grow", "swap can't grow"
+    if partition.encrypt is not None:
+        yield f"{path}.encrypt", f"needs one of the file systems {', '.join(ENCRYPTED)}"

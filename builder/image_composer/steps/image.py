@@ -15,6 +15,7 @@ from image_composer.disk.labels import labels_by_partition
 from image_composer.disk.layout import DiskLayout, PlannedPartition, plan
 from image_composer.disk.swap import make_swap
 from image_composer.disk.tools import ToolRunner
+from image_composer.disk.unmade import make_unmade
 from image_composer.root.assemble import tree_folder
 from image_composer.spec.base import format_size, parse_size
 from image_composer.spec.disk import Filesystem, PartitionType
@@ -59,9 +60,11 @@ def make_disk(build: Build) -> None:
 
 def plan_disk(build: Build, assembled: AssembledRoot, files: list[EspFile], verity: VerityRoot | None) -> DiskLayout:
     """Give every partition its place."""
+    made_later = {partition.label for partition in build.partitions if partition.made_at_first_boot}
     contents = {
         label: ext4_size.size_needed(ext4_size.TreeUsage(tree.blocks, tree.inodes))
         for label, tree in assembled.trees.items()
+        if label not in made_later
     }
     partitions, updated = build.partitions, build.spec.image.immutable.update is not None
     for partition in partitions:
@@ -126,6 +129,9 @@ def make_partitions(
             return image
         if planned.partition.filesystem is Filesystem.GRUB:
             image.write_bytes(boot_loader.bios_core(build, planned))
+            return image
+        if planned.partition.made_at_first_boot:
+            make_unmade(image)
             return image
         if planned.partition.filesystem is Filesystem.SWAP:
             uuid = build.identity.filesystem(planned.label)

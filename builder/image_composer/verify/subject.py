@@ -10,6 +10,7 @@ from typing import Any
 
 from image_composer.inspect.esp import list_files, read_program
 from image_composer.inspect.files import Files
+from image_composer.inspect.magic import UNMADE
 from image_composer.inspect.model import PartitionFound, ProgramFound, UkiFound
 from image_composer.inspect.owners import DPKG_INFO, dpkg_files, through_links
 from image_composer.inspect.raw import RawImage
@@ -110,7 +111,7 @@ class Subject:
             *(
                 f"{partition.label} ({partition.filesystem})"
                 for mount, partition in mounted.items()
-                if mount is not None and partition.filesystem not in (*READERS, "vfat")
+                if mount is not None and partition.filesystem not in (*READERS, "vfat", UNMADE)
             ),
         ]
 

@@ -10,7 +10,13 @@ from image_composer.provider import load_providers
 from image_composer.spec.features import Feature, wanted_features
 from image_composer.spec.rules_target import target_problems
 from image_composer.steps.resolve import package_query
-from support.specs import image_spec
+from support.specs import PARTITIONS, image_spec
+
+
+def later(**fields: str) -> dict[str, Any]:
+    data = {"label": "data", "type": "linux", "filesystem": "ext4", "mountPoint": "/data", **fields}
+    return {"disk": {"partitions": [*PARTITIONS, data]}}
+
 
 WISHES: dict[Feature, tuple[str, dict[str, Any]]] = {
     Feature.SUDO: ("users", {"users": [{"name": "me", "sudo": "passwordless"}]}),
@@ -23,6 +29,9 @@ WISHES: dict[Feature, tuple[str, dict[str, Any]]] = {
     Feature.LANGUAGE: ("locale.language", {"locale": {"language": "de_DE.UTF-8"}}),
     Feature.TRUST: ("trust.certificates", {"trust": {"certificates": {"corp": "..."}}}),
     Feature.CLOUD_INIT: ("cloudInit", {"cloudInit": {}}),
+    Feature.XFS: ("disk.partitions[2].filesystem", later(filesystem="xfs")),
+    Feature.BTRFS: ("disk.partitions[2].filesystem", later(filesystem="btrfs")),
+    Feature.ENCRYPTION: ("disk.partitions[2].encrypt", later(encrypt="key-file")),
 }
 
 
@@ -35,6 +44,11 @@ def test_a_field_wants_its_feature_and_no_other(feature: Feature) -> None:
 def test_signed_updates_want_what_checks_signatures_too() -> None:
     spec = image_spec(immutable={"update": {"url": "https://x.example/"}})
     assert {*wanted_features(spec)} == {Feature.UPDATE, Feature.UPDATE_SIGNATURE}
+
+
+def test_a_key_in_the_tpm_wants_what_reaches_the_tpm_too() -> None:
+    spec = image_spec(**later(encrypt="tpm2"))
+    assert {*wanted_features(spec)} == {Feature.ENCRYPTION, Feature.ENCRYPTION_TPM2}
 
 
 def test_a_document_without_wishes_wants_none() -> None:
@@ -52,6 +66,9 @@ def test_a_document_without_wishes_wants_none() -> None:
         ("debian", "12", Feature.NETWORKMANAGER, {"network-manager"}),
         ("elxr", "12", Feature.NETPLAN, {"netplan.io"}),
         ("emt", "3.0", Feature.NETPLAN, {"netplan", "systemd-networkd"}),
+        ("debian", "12", Feature.BTRFS, {"btrfs-progs"}),
+        ("debian", "13", Feature.ENCRYPTION, {"cryptsetup-bin", "systemd-cryptsetup"}),
+        ("azurelinux", "3.0", Feature.XFS, {"xfsprogs"}),
         ("emt", "3.0", Feature.TRUST, {"ca-certificates"}),
     ],
 )
@@ -64,7 +81,9 @@ def test_its_packages_come_by_themselves(distribution: str, release: str, featur
     assert target_problems(wishes, manifest, "") == []
 
 
-@pytest.mark.parametrize("feature", [Feature.FIREWALL, Feature.NETWORKMANAGER, Feature.KEYMAP, Feature.LANGUAGE])
+@pytest.mark.parametrize(
+    "feature", [Feature.FIREWALL, Feature.NETWORKMANAGER, Feature.KEYMAP, Feature.LANGUAGE, Feature.ENCRYPTION]
+)
 def test_where_their_names_are_not_known_the_field_is_refused(feature: Feature) -> None:
     path, changes = WISHES[feature]
     spec = image_spec(target={"distribution": "emt", "release": "3.0"}, **changes)

@@ -15,6 +15,7 @@ from support.specs import PARTITIONS, SHA512_HASH, bare, image_spec, problems, r
 
 ESP, ROOT = PARTITIONS
 SWAP = {"label": "swap", "type": "swap", "filesystem": "swap", "size": "1GiB"}
+LATER = {"label": "data", "type": "srv", "filesystem": "xfs", "mountPoint": "/srv/data"}
 ARM = {"distribution": "elxr", "release": "12", "architecture": "aarch64"}
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n..."
 
@@ -52,6 +53,8 @@ def disk(*partitions: dict[str, Any]) -> dict[str, Any]:
         {"outputs": [{"format": "vhdx"}, {"format": "raw"}], "disk": {"size": "3TiB"}},
         disk(ESP, {**ROOT, "grow": True}),
         disk(ESP, {**SWAP, "mountOptions": "pri=5"}, ROOT),
+        {**disk(ESP, ROOT, LATER), "files": [{"path": "/srv/datum", "content": ""}]},
+        *(disk(ESP, ROOT, {**LATER, "filesystem": name, "encrypt": "tpm2"}) for name in ("ext4", "xfs", "btrfs")),
         {"disk": {"size": "4GiB", "partitions": [ESP, {**SWAP, "size": "10%"}, {**ROOT, "size": "50%"}]}},
         {"mutability": "immutable", "immutable": {"etc": "volatile"}},
         {"mutability": "immutable", "immutable": {"update": UPDATE}},
@@ -269,6 +272,43 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
             ["disk.partitions[1].grow: only the last partition can grow"],
         ),
         (disk(ROOT, {**ESP, "grow": True}), ["disk.partitions[1].grow: vfat can't grow"]),
+        (
+            disk(ESP, ROOT, {**LATER, "mountPoint": None}),
+            ["disk.partitions[2].mountPoint: is missing: the machine makes this file system to mount it"],
+        ),
+        (
+            disk(ESP, {**ROOT, "filesystem": "xfs"}, {**LATER, "mountPoint": "/var"}),
+            [
+                "disk.partitions[1].filesystem: is made at the first boot, empty, and so can't hold /",
+                "disk.partitions[2].filesystem: is made at the first boot, empty, and so can't hold /var",
+            ],
+        ),
+        (
+            disk({**ESP, "encrypt": "tpm2"}, {**ROOT, "encrypt": "key-file"}),
+            [
+                "disk.partitions[0].encrypt: needs one of the file systems ext4, xfs, btrfs",
+                "disk.partitions[1].encrypt: is made at the first boot, empty, and so can't hold /",
+            ],
+        ),
+        (
+            disk(ESP, ROOT, {**SWAP, "encrypt": "tpm2"}),
+            ["disk.partitions[2].encrypt: needs one of the file systems ext4, xfs, btrfs"],
+        ),
+        (
+            {
+                **disk(ESP, ROOT, LATER),
+                "files": [{"path": "/srv/data/a", "content": ""}],
+                "folders": [{"path": "/srv/data"}],
+            },
+            [
+                f"{field}[0].path: lies on a partition that is made at the first boot, empty; see tmpfiles"
+                for field in ("files", "folders")
+            ],
+        ),
+        (
+            {**disk(ESP, ROOT, LATER), "selinux": {"mode": "enforcing"}},
+            ["disk.partitions[2]: is made at the first boot, and can't be labelled for SELinux"],
+        ),
         (
             disk(ESP, {**ROOT, "size": "50%"}, {**SWAP, "size": "10%"}),
             [
