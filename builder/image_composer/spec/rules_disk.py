@@ -93,12 +93,18 @@ def _made_at_first_boot(partition: Partition, path: str) -> Iterator[Finding]:
 def given_content(spec: ImageSpec) -> Iterator[Finding]:
     """Nothing can lie where the machine mounts a file system that it makes itself."""
     points = {one.mount_point for one in spec.disk.partitions if one.made_at_first_boot and one.mount_point}
-    places = [(f"files[{number}]", file.path) for number, file in enumerate(spec.files)]
-    places += [(f"folders[{number}]", folder.path) for number, folder in enumerate(spec.folders)]
-    places += [(f"artifacts[{number}]", artifact.path) for number, artifact in enumerate(spec.artifacts)]
+    encrypted = any(one.encrypt is not None for one in spec.disk.partitions)
+    places = [(f"files[{number}].path", file.path) for number, file in enumerate(spec.files)]
+    places += [(f"folders[{number}].path", folder.path) for number, folder in enumerate(spec.folders)]
+    places += [(f"artifacts[{number}].path", artifact.path) for number, artifact in enumerate(spec.artifacts)]
     for path, place in places:
         if any(f"{place}/".startswith(f"{point}/") for point in points):
-            yield f"{path}.path", "lies on a partition that is made at the first boot, empty; see tmpfiles"
+            yield path, "lies on a partition that is made at the first boot, empty; see tmpfiles"
+        if place == "/etc/crypttab" and encrypted:
+            yield path, "is written by the composer, for partitions that are encrypted"
+    for number, partition in enumerate(spec.disk.partitions):
+        if any((partition.mount_point or "").startswith(f"{point}/") for point in points if point != "/"):
+            yield f"disk.partitions[{number}].mountPoint", "lies on a partition that is made at the first boot, empty"
 
 
 def shares(spec: ImageSpec) -> Iterator[Finding]:

@@ -21,10 +21,11 @@ def test_ids_stay_the_same_across_releases_of_the_composer() -> None:
     assert identity.disk().version == 5
 
 
-def test_file_systems_that_outlive_a_version_are_found_by_the_next() -> None:
+def test_partitions_that_outlive_a_version_are_found_by_the_next() -> None:
     lasting = {"var": "c" * 64, "ESP": "c" * 64}
     one, two = Identity("a" * 64, lasting), Identity("b" * 64, lasting)
     assert one.filesystem("var") == two.filesystem("var") != one.filesystem("ESP")
     assert one.fat_id("ESP") == two.fat_id("ESP")
     assert one.filesystem("root") != two.filesystem("root")
-    assert one.partition("var") != two.partition("var")
+    assert one.partition("var") == two.partition("var") != one.filesystem("var")
+    assert one.partition("root") != two.partition("root")

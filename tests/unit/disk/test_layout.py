@@ -157,7 +157,7 @@ def requests(draw: st.DrawFn) -> tuple[list[Partition], dict[str, int]]:
     for index in range(draw(st.integers(1, 6))):
         content = draw(st.integers(0, 3 * GIB))
         filesystem = draw(st.sampled_from(list(Filesystem)))
-        surely_enough = max(content // MIB + 1, 33)
+        surely_enough = max(content // MIB + 1, 300)
         size = draw(st.none() | st.integers(surely_enough, 2 * surely_enough).map("{}MiB".format))
         label = f"part{index}"
         kind = draw(st.sampled_from(list(PartitionType)))

@@ -306,6 +306,17 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
             ],
         ),
         (
+            disk(ESP, ROOT, LATER, {**LATER, "label": "y", "filesystem": "ext4", "mountPoint": "/srv/data/y"}),
+            ["disk.partitions[3].mountPoint: lies on a partition that is made at the first boot, empty"],
+        ),
+        (
+            {
+                **disk(ESP, ROOT, {**LATER, "encrypt": "tpm2"}),
+                "files": [{"path": "/etc/crypttab", "content": ""}],
+            },
+            ["files[0].path: is written by the composer, for partitions that are encrypted"],
+        ),
+        (
             {**disk(ESP, ROOT, LATER), "selinux": {"mode": "enforcing"}},
             ["disk.partitions[2]: is made at the first boot, and can't be labelled for SELinux"],
         ),
