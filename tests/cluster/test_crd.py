@@ -998,6 +998,7 @@ def test_defaults_are_filled_in(api: Api) -> None:
                     {**ROOT, "mountOptions": "noatime", "grow": False},
                 ]
             },
+            "network": {"backend": "networkd"},
             "bootLoader": {"type": "systemd-boot", "firmware": "uefi"},
             "packageManager": {"sources": "distribution", "remove": False},
             "mutability": "mutable",

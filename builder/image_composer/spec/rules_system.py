@@ -156,9 +156,12 @@ def selinux(spec: ImageSpec) -> Iterator[Finding]:
     if spec.selinux is None or spec.selinux.mode is SelinuxMode.DISABLED:
         return
     for number, partition in enumerate(spec.disk.partitions):
-        if partition.made_at_first_boot:
-            yield f"disk.partitions[{number}]", "is made at the first boot, and can't be labelled for SELinux"
-        elif partition.filesystem in (Filesystem.SQUASHFS, Filesystem.EROFS):
+        if partition.made_at_first_boot and spec.selinux.mode is SelinuxMode.ENFORCING:
+            yield (
+                f"disk.partitions[{number}]",
+                "is made at the first boot, without labels that SELinux would let through",
+            )
+        if partition.filesystem in (Filesystem.SQUASHFS, Filesystem.EROFS):
             yield f"disk.partitions[{number}].filesystem", "can't be labelled for SELinux; ext4 can"
 
 

@@ -318,7 +318,7 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
         ),
         (
             {**disk(ESP, ROOT, LATER), "selinux": {"mode": "enforcing"}},
-            ["disk.partitions[2]: is made at the first boot, and can't be labelled for SELinux"],
+            ["disk.partitions[2]: is made at the first boot, without labels that SELinux would let through"],
         ),
         (
             disk(ESP, {**ROOT, "size": "50%"}, {**SWAP, "size": "10%"}),
