@@ -165,7 +165,7 @@ def updated(
         machine.wait_for("login: ", BOOT_SECONDS)
         ssh.wait_until_served()
         after = read_facts(ssh.run("sudo", "-n", "sh", "-s", stdin=SHOWN))
-        blessed = ssh.run("ls /boot/efi/EFI/Linux").decode().split()
+        blessed = ssh.run("sudo ls /boot/efi/EFI/Linux").decode().split()
         ssh.ask("sudo systemctl poweroff")
         machine.wait_for("reboot: Power down", BOOT_SECONDS)
         exit_status = machine.wait_ended(BOOT_SECONDS)
@@ -229,6 +229,11 @@ def test_it_runs_from_the_other_slot_which_its_own_root_hash_names(updated: Upda
     assert labels(updated.disk) == ["ESP", "root_1.0", "root-verity_1.0", "root_1.1", "root-verity_1.1", "var"]
     halves = [(partition.uuid or "").replace("-", "") for partition in updated.disk.partitions[3:5]]
     assert "".join(halves) == found
+
+
+@on_the_machine
+def test_what_the_disk_has_more_is_var_s(updated: Updated) -> None:
+    assert updated.disk.partitions[5].size > GROWTH
 
 
 @on_the_machine

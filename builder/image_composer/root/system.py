@@ -114,7 +114,8 @@ def growth_operations(partitions: Sequence[Partition]) -> list[Operation]:
     """Say what makes systemd-repart grow the partition that asks for it, see repart.d(5).
 
     repart matches definitions to partitions by type and in order, so every partition before it has one too. It leaves
-    alone what it knows no definition of, and would want 10 MiB for what has one: GRUB's has 1.
+    alone what it knows no definition of. Of what has one it wants 10 MiB unless told otherwise, even if it is there
+    already and smaller, as hashes are: then it refuses the whole disk.
     """
     if not any(partition.grow for partition in partitions):
         return []
@@ -124,7 +125,7 @@ def growth_operations(partitions: Sequence[Partition]) -> list[Operation]:
             continue
         weight = "" if partition.grow else "Weight=0\nPaddingWeight=0\n"
         name = REPART_TYPES[partition.type]
-        text = f"[Partition]\nType={name}\nLabel={partition.label}\n{weight}"
+        text = f"[Partition]\nType={name}\nLabel={partition.label}\nSizeMinBytes=1M\n{weight}"
         found.append(operations.write(f"/etc/repart.d/{10 + number}-{partition.label}.conf", text))
     return found
 

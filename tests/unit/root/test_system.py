@@ -62,10 +62,11 @@ def test_nothing_grows_unless_it_is_asked_for() -> None:
 
 def test_repart_is_told_of_every_partition_in_order_and_which_one_grows() -> None:
     found = growth_operations([ESP, ROOT, partition("data", "/srv", "srv", grow=True)])
+    stays = "SizeMinBytes=1M\nWeight=0\nPaddingWeight=0\n"
     assert {operation["path"]: content(operation) for operation in found} == {
-        "/etc/repart.d/10-ESP.conf": "[Partition]\nType=esp\nLabel=ESP\nWeight=0\nPaddingWeight=0\n",
-        "/etc/repart.d/11-root.conf": "[Partition]\nType=root\nLabel=root\nWeight=0\nPaddingWeight=0\n",
-        "/etc/repart.d/12-data.conf": "[Partition]\nType=srv\nLabel=data\n",
+        "/etc/repart.d/10-ESP.conf": f"[Partition]\nType=esp\nLabel=ESP\n{stays}",
+        "/etc/repart.d/11-root.conf": f"[Partition]\nType=root\nLabel=root\n{stays}",
+        "/etc/repart.d/12-data.conf": "[Partition]\nType=srv\nLabel=data\nSizeMinBytes=1M\n",
     }
 
 
