@@ -233,7 +233,7 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
     (frozenset({"mutability", "immutable"}), _mutability),
     (frozenset({"immutable", "version", "outputs"}), update_can_be_trusted),
     (frozenset({"disk"}), rules_disk.shares),
-    (frozenset({"disk", "files", "folders", "artifacts"}), rules_disk.given_content),
+    (frozenset({"disk", "files", "folders", "artifacts", "trees"}), rules_disk.given_content),
     (frozenset({"disk", "immutable"}), sizes_fit),
     (frozenset({"bootLoader", "mutability", "target", "secureBoot", "outputs"}), _boot_loader),
     (frozenset({"bootLoader", "kernel", "disk"}), _grub),

@@ -97,6 +97,7 @@ def given_content(spec: ImageSpec) -> Iterator[Finding]:
     places = [(f"files[{number}].path", file.path) for number, file in enumerate(spec.files)]
     places += [(f"folders[{number}].path", folder.path) for number, folder in enumerate(spec.folders)]
     places += [(f"artifacts[{number}].path", artifact.path) for number, artifact in enumerate(spec.artifacts)]
+    places += [(f"trees[{number}].path", tree.path) for number, tree in enumerate(spec.trees)]
     for path, place in places:
         if any(f"{place}/".startswith(f"{point}/") for point in points):
             yield path, "lies on a partition that is made at the first boot, empty; see tmpfiles"

@@ -299,10 +299,11 @@ def test_what_no_rule_forbids_is_allowed(fields: dict[str, Any]) -> None:
                 **disk(ESP, ROOT, LATER),
                 "files": [{"path": "/srv/data/a", "content": ""}],
                 "folders": [{"path": "/srv/data"}],
+                "trees": [{"name": "site", "path": "/srv/data/site", "folder": "site"}],
             },
             [
                 f"{field}[0].path: lies on a partition that is made at the first boot, empty; see tmpfiles"
-                for field in ("files", "folders")
+                for field in ("files", "folders", "trees")
             ],
         ),
         (
