@@ -55,7 +55,7 @@ cluster-tools-beside: setup-test
 	@nice -n 10 $(CLUSTER_TOOLS) </dev/null >.cache/tools/build.log 2>&1 &
 
 test: cluster-tools-beside lint ## Run every check and every test
-	$(PYTEST) $(SPREAD)
+	$(PYTEST) $(SPREAD) --durations=30
 
 test-fast: setup-test ## Run the tests that need no network and no cluster, build no image and boot none
 	$(PYTEST) $(SPREAD) -m "not boot and not build and not network and not cluster"
