@@ -24,6 +24,7 @@ from image_composer.run import BASE_ENVIRONMENT, Completed
 from image_composer.settings import GIB
 from image_composer.spec.base import format_size
 from image_composer.spec.image import Architecture
+from image_composer.verify.platforms import PLATFORMS
 
 WORKSPACE_BYTES = 4 * GIB
 """Free bytes a build should find: root, raw disk and compressed copy of a server with a few hundred packages."""
@@ -77,7 +78,7 @@ def _everywhere(name: str) -> Packages:
 
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd")
-FIRMWARE_AARCH64 = ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/edk2/aarch64/QEMU_EFI-pflash.raw")
+FIRMWARE_AARCH64 = tuple(f"/{code}" for code, _ in PLATFORMS[Architecture.AARCH64].firmware)
 BIOS_GRUB = ("/usr/lib/grub/i386-pc/boot_hybrid.img",)
 
 REQUIREMENTS = (

@@ -34,11 +34,11 @@ class Identity:
 
     def partition(self, label: str) -> UUID:
         """Give the GUID of a partition, which Linux calls PARTUUID."""
-        return uuid5(NAMESPACE, f"{self.lasting.get(label, self.digest)}/partition/{label}")
+        return self._of_partition("partition", label)
 
     def filesystem(self, label: str) -> UUID:
         """Give the UUID of the file system in a partition."""
-        return uuid5(NAMESPACE, f"{self.lasting.get(label, self.digest)}/filesystem/{label}")
+        return self._of_partition("filesystem", label)
 
     def hash_seed(self, label: str) -> UUID:
         """Give the seed that ext4 hashes names of a partition's folders with."""
@@ -51,3 +51,7 @@ class Identity:
     def fat_id(self, label: str) -> str:
         """Give the serial number of the FAT in a partition: 8 hex digits in upper case."""
         return f"{self.filesystem(label).int >> 96:08X}"
+
+    def _of_partition(self, role: str, label: str) -> UUID:
+        """Give the UUID of what may outlive the image's version."""
+        return uuid5(NAMESPACE, f"{self.lasting.get(label, self.digest)}/{role}/{label}")

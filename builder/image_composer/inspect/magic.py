@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from image_composer.disk.unmade import MARK
+
 SNIFFED_SIZE = 68 * 1024
 """Bytes from the start that recognition needs: btrfs has its magic the deepest, at 64 KiB and 64 bytes."""
 
@@ -28,7 +30,7 @@ _CONTAINERS: tuple[tuple[int, bytes, str], ...] = (
 _FILESYSTEMS: tuple[tuple[int, bytes, str], ...] = (
     (82, b"FAT32   ", "vfat"),
     (54, b"FAT1", "vfat"),
-    (0, b"imagecomposer.dev: unmade partition", UNMADE),
+    (0, MARK.encode(), UNMADE),
     (0, b"XFSB", "xfs"),
     (0, b"hsqs", "squashfs"),
     (0, b"verity\0\0", "verity"),

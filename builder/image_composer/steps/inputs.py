@@ -20,7 +20,7 @@ from image_composer.spec.files import File, KeyRef, Tree
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Script
 from image_composer.steps.build import Build
-from image_composer.steps.trees import check_trees, local_trees
+from image_composer.steps.trees import CONFIG_MAPS, check_trees, local_trees
 from image_composer.store.content import Wanted
 from image_composer.store.fetch import linked
 
@@ -30,8 +30,8 @@ LARGEST_DOWNLOAD = 256 * MIB
 LARGEST_INPUT = 2 * MIB
 """Bytes of a key of a ConfigMap or Secret; Kubernetes itself allows one."""
 
-CONFIG_MAPS, SECRETS = "configmaps", "secrets"
-"""Folders of the inputs folder; below, a folder for each object with a file for each key."""
+SECRETS = "secrets"
+"""Folder beside that of ConfigMaps, and of the same shape."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from image_composer.spec.rules_system import esp_mount_points, folders_above, pl
 from image_composer.steps.build import Build
 from image_composer.workspace import NormalisedSpec
 
+CONFIG_MAPS = "configmaps"
+"""Folder of the inputs folder; below, a folder for each object with a file for each key."""
+
 LARGEST_CONFIG_MAP = 2 * MIB
 """Bytes of all keys of a ConfigMap; Kubernetes itself allows one."""
 
@@ -100,7 +103,7 @@ def config_map_entries(build: Build, name: str) -> list[Entry]:
     """
     if build.settings.inputs is None:
         raise TreeError(f"names the ConfigMap {name}, but no folder of inputs is given (IMAGE_COMPOSER_INPUTS)")
-    folder = build.settings.inputs / "configmaps" / name
+    folder = build.settings.inputs / CONFIG_MAPS / name
     if not folder.is_dir():
         raise TreeError(f"names the ConfigMap {name}, but there is no {folder}")
     files = [one for one in sorted(folder.iterdir()) if not one.name.startswith("..")]

@@ -20,6 +20,9 @@ class Platform:
     firmware: tuple[tuple[str, str], ...]
     """UEFI code and its empty variable store, without Secure Boot, the preferred first."""
 
+    secure_firmware: tuple[tuple[str, str], ...]
+    """The same with Secure Boot; the variable store knows no key, so that the machine is in setup mode."""
+
     package: str
     """What brings the firmware, for people."""
 
@@ -44,6 +47,12 @@ PLATFORMS: Mapping[Architecture, Platform] = {
             ("usr/share/qemu/ovmf-x86_64-code.bin", "usr/share/qemu/ovmf-x86_64-vars.bin"),  # openSUSE
             ("usr/share/qemu/edk2-x86_64-code.fd", "usr/share/qemu/edk2-i386-vars.fd"),  # QEMU's own
         ),
+        secure_firmware=(
+            ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
+            ("usr/share/OVMF/OVMF_CODE.secboot.fd", "usr/share/OVMF/OVMF_VARS.fd"),  # RHEL
+            ("usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),  # Fedora, Azure Linux
+            ("usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
+        ),
         package="OVMF: the package ovmf on Debian, edk2-ovmf on Fedora",
         second_port=("-serial", "chardev:witness"),
         second_port_name="/dev/ttyS1",
@@ -57,6 +66,7 @@ PLATFORMS: Mapping[Architecture, Platform] = {
             ("usr/share/AAVMF/AAVMF_CODE.fd", "usr/share/AAVMF/AAVMF_VARS.fd"),  # Debian, Ubuntu, RHEL
             ("usr/share/edk2/aarch64/QEMU_EFI-pflash.raw", "usr/share/edk2/aarch64/vars-template-pflash.raw"),  # Fedora
         ),
+        secure_firmware=(),
         package="AAVMF: the package qemu-efi-aarch64 on Debian, edk2-aarch64 on Fedora",
         # The board's second PL011 is for the secure world; a 16550 on PCI is the first of its kind.
         second_port=("-device", "pci-serial,chardev=witness"),

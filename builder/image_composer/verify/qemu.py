@@ -23,14 +23,6 @@ KVM_DEVICE = Path("/dev/kvm")
 PROBE_SECONDS = 3.0
 """What the probe machine may take: 0.1 s where KVM works, so this leaves room for a busy host."""
 
-_SECURE_FIRMWARE = (
-    ("usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"),  # Debian, Ubuntu
-    ("usr/share/OVMF/OVMF_CODE.secboot.fd", "usr/share/OVMF/OVMF_VARS.fd"),  # RHEL
-    ("usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "usr/share/edk2/ovmf/OVMF_VARS.fd"),  # Fedora, Azure Linux
-    ("usr/share/edk2/x64/OVMF_CODE.secboot.4m.fd", "usr/share/edk2/x64/OVMF_VARS.4m.fd"),  # Arch
-)
-"""Those of x86_64 with Secure Boot; the variable store knows no key, so that the machine is in setup mode."""
-
 
 class Accelerator(StrEnum):
     """What runs the guest's instructions."""
@@ -126,8 +118,7 @@ def find_firmware(
         VerifyError: VERIFY_NO_FIRMWARE.
     """
     platform = PLATFORMS[architecture]
-    secured = _SECURE_FIRMWARE if architecture is Architecture.X86_64 else ()
-    for code, variables in secured if secure else platform.firmware:
+    for code, variables in platform.secure_firmware if secure else platform.firmware:
         if (root / code).is_file() and (root / variables).is_file():
             return Firmware(root / code, root / variables, secure)
     raise VerifyError(
