@@ -11,12 +11,9 @@ import pytest
 
 from image_composer.doctor import (
     CACHE_BYTES,
-    REQUIREMENTS,
     WORKSPACE_BYTES,
     Check,
     Host,
-    Need,
-    Requirement,
     can_build,
     check_ids,
     check_namespaces,
@@ -28,6 +25,7 @@ from image_composer.doctor import (
     render,
     this_host,
 )
+from image_composer.requirements import REQUIREMENTS, Need, Requirement
 from image_composer.root.foreign import Machine
 from image_composer.run import Completed, Runner
 
