@@ -86,7 +86,8 @@ def test_what_the_machine_makes_is_marked_and_told_of_in_the_image(report: Image
     assert mounts["/srv/fast"].endswith("/srv/fast xfs defaults,x-systemd.requires=make-fast-data.service 0 0")
     assert mounts["/srv/closed"] == (
         "/dev/mapper/luks-closed /srv/closed ext4 "
-        "defaults,nofail,x-systemd.before=local-fs.target,x-systemd.requires=make-closed.service 0 2"
+        "defaults,nofail,x-systemd.before=local-fs.target,"
+        "x-systemd.device-timeout=infinity,x-systemd.requires=make-closed.service 0 2"
     )
     with open_raw(workspace / "disk.raw", Runner()) as image:
         root = Ext4(image, report.partitions[2].start)

@@ -76,12 +76,13 @@ def check_empty(partitions: Mapping[str, Partition], usages: Mapping[str, Mappin
 def mount_options(partition: Partition) -> list[str]:
     """Give what fstab says of a partition beside its options.
 
-    A machine starts without what it can't open, but everything that looks for it comes after it was tried.
+    A machine starts without what it can't open, but everything that looks for it comes after it was tried. Trying has
+    its own limits: making it took a slow machine longer than the 90 seconds that systemd otherwise waits for a device.
     """
     if not partition.made_at_first_boot:
         return []
-    optional = ["nofail", "x-systemd.before=local-fs.target"] if partition.encrypt else []
-    return [*optional, f"x-systemd.requires={unit(partition)}"]
+    optional = ["nofail", "x-systemd.before=local-fs.target", "x-systemd.device-timeout=infinity"]
+    return [*(optional if partition.encrypt else []), f"x-systemd.requires={unit(partition)}"]
 
 
 def device(partition: Partition) -> str:

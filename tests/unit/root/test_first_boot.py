@@ -58,12 +58,14 @@ def test_nothing_is_written_when_the_composer_makes_all_file_systems() -> None:
         (
             CLOSED,
             "/dev/mapper/luks-my-data /srv/data ext4 "
-            "defaults,nofail,x-systemd.before=local-fs.target,x-systemd.requires=make-my-data.service 0 2",
+            "defaults,nofail,x-systemd.before=local-fs.target,"
+            "x-systemd.device-timeout=infinity,x-systemd.requires=make-my-data.service 0 2",
         ),
         (
             SEALED,
             "/dev/mapper/luks-my-data /srv/data btrfs "
-            "defaults,nofail,x-systemd.before=local-fs.target,x-systemd.requires=make-my-data.service 0 0",
+            "defaults,nofail,x-systemd.before=local-fs.target,"
+            "x-systemd.device-timeout=infinity,x-systemd.requires=make-my-data.service 0 0",
         ),
     ],
 )
