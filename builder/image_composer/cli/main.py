@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,14 @@ import click
 from image_composer import __version__
 from image_composer.cli import pod as pod_commands
 from image_composer.cli import stage as stage_command
+from image_composer.cli.arguments import (
+    KEY_OPTION,
+    LOCK_OPTION,
+    POD_WORKSPACE_OPTION,
+    VARIABLE_OPTION,
+    WORKSPACE_OPTION,
+    takes_document,
+)
 from image_composer.cli.session import LOG_FORMATS, Options
 from image_composer.stages import STAGES
 
@@ -27,59 +35,6 @@ else:
             return getattr(import_module("image_composer.cli.commands"), name)
 
     commands = _Commands()
-
-DOCUMENT = click.argument("document", type=click.Path(path_type=Path, allow_dash=True))
-FILE_OPTION = click.option(
-    "-f",
-    "--file",
-    "document",
-    required=True,
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="ImageBuild manifest or bare JSON spec, YAML or JSON; - for standard input.",
-)
-LOCK_OPTION = click.option(
-    "--lock",
-    "lock",
-    type=click.Path(path_type=Path),
-    help="Build exactly the packages of this lock file, or fail.",
-)
-WORKSPACE_OPTION = click.option(
-    "--workspace",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder to work in, kept afterwards. [default: one in the cache, removed afterwards]",
-)
-VARIABLE_OPTION = click.option(
-    "--set",
-    "variables",
-    multiple=True,
-    metavar="NAME=VALUE",
-    callback=lambda _, __, given: read_variables(given),
-    help="Value of a variable of the document, instead of its own; can be given several times.",
-)
-
-KEY_OPTION = click.option(
-    "--secure-boot-key",
-    "key",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Private key of the certificate in secureBoot, PEM. [default: IMAGE_COMPOSER_SECURE_BOOT_KEY]",
-)
-
-POD_WORKSPACE_OPTION = click.option(
-    "--workspace", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder that the pod works in."
-)
-
-
-def read_variables(given: Sequence[str]) -> dict[str, str]:
-    """Read `NAME=VALUE`; the document says which names there are."""
-    found: dict[str, str] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE")
-        if name in found:
-            raise click.BadParameter(f"{name} is given twice")
-        found[name] = value
-    return found
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -102,7 +57,7 @@ def cli(context: click.Context, *, verbose: bool, log_format: str) -> None:
 
 
 @cli.command()
-@FILE_OPTION
+@takes_document
 @click.option(
     "-o",
     "--output",
@@ -129,30 +84,30 @@ def build(
 
 
 @cli.command()
-@DOCUMENT
+@takes_document
 @KEY_OPTION
 @VARIABLE_OPTION
 @click.pass_obj
-def validate(options: Options, document: Path, key: Path | None, variables: Mapping[str, str]) -> None:
+def validate(options: Options, *, document: Path, key: Path | None, variables: Mapping[str, str]) -> None:
     """Check a document and list every problem; needs no network."""
     commands.validate(options, document, key, variables)
 
 
 @cli.command()
-@FILE_OPTION
+@takes_document
 @VARIABLE_OPTION
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--origins", "with_origins", is_flag=True, help="Say where each value was written.")
 @click.pass_obj
 def render(
-    options: Options, document: Path, variables: Mapping[str, str], *, as_json: bool, with_origins: bool
+    options: Options, *, document: Path, variables: Mapping[str, str], as_json: bool, with_origins: bool
 ) -> None:
     """Print a document and all that it builds on as one, with variables filled in and without secrets."""
     commands.render(options, document, variables, as_json=as_json, with_origins=with_origins)
 
 
 @cli.command()
-@FILE_OPTION
+@takes_document
 @click.option(
     "-o",
     "--output",
@@ -162,7 +117,7 @@ def render(
 )
 @VARIABLE_OPTION
 @click.pass_obj
-def lock(options: Options, document: Path, output: Path, variables: Mapping[str, str]) -> None:
+def lock(options: Options, *, document: Path, output: Path, variables: Mapping[str, str]) -> None:
     """Resolve a document to a lock file without building anything."""
     commands.lock(options, document, output, variables)
 

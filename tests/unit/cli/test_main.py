@@ -411,3 +411,15 @@ def test_the_program_makes_files_that_the_sandbox_can_read(tmp_path: Path) -> No
     assert composer.run("stage", "validate", "--workspace", tmp_path / "w", "-f", document).status == 0
     assert (tmp_path / "w/spec.json").stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "w").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("command", ["validate", "render"])
+def test_a_document_is_named_by_its_place_or_by_an_option_and_once(cache: Path, tmp_path: Path, command: str) -> None:
+    document = write_document(tmp_path, MINIMAL)
+    named, placed = run(cache, command, "-f", document), run(cache, command, document)
+    assert (named.exit_code, named.stdout) == (placed.exit_code, placed.stdout) == (0, named.stdout)
+    assert run(cache, command, "-", stdin=document.read_bytes()).exit_code == 0
+    for words in ((), (document, "--file", document)):
+        done = run(cache, command, *words)
+        assert (done.exit_code, done.stdout) == (EXIT_USER, "")
+        assert "document" in done.stderr
