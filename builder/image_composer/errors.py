@@ -78,6 +78,12 @@ class RepositoryError(ComposerError):
     """A package repository can't be reached or can't be trusted; names repository and file."""
 
 
+class InputError(ComposerError):
+    """What a document takes from elsewhere can't be asked for: credentials or the server's address are wrong."""
+
+    exit_status = EXIT_USER
+
+
 class StoreError(ComposerError):
     """The content-addressed cache can't be read or written."""
 

@@ -84,6 +84,9 @@ class Settings:
     """Folder with files AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN, as a Secret is mounted.
     IMAGE_COMPOSER_S3_CREDENTIALS; default: where every AWS program looks (environment, ~/.aws, the pod's identity)."""
 
+    s3_inputs_credentials: Path | None = None
+    """The same for the server that a document names in `inputs.s3`. IMAGE_COMPOSER_S3_INPUTS_CREDENTIALS."""
+
     inputs: Path | None = None
     """Folder with the keys of ConfigMaps and Secrets that documents name, as files `configmaps/NAME/KEY` and
     `secrets/NAME/KEY`. IMAGE_COMPOSER_INPUTS; in a cluster the operator mounts it."""
@@ -137,6 +140,7 @@ class Settings:
             no_proxy=_either_case(environment, "no_proxy"),
             ca_file=_path(environment, "SSL_CERT_FILE"),
             s3_credentials=_path(environment, "IMAGE_COMPOSER_S3_CREDENTIALS"),
+            s3_inputs_credentials=_path(environment, "IMAGE_COMPOSER_S3_INPUTS_CREDENTIALS"),
             inputs=_path(environment, "IMAGE_COMPOSER_INPUTS"),
             secure_boot_key=_path(environment, "IMAGE_COMPOSER_SECURE_BOOT_KEY"),
             publish_patience=values.read("IMAGE_COMPOSER_PUBLISH_PATIENCE", int(defaults.publish_patience), 0),

@@ -13,7 +13,7 @@ from pydantic import Base64Bytes, BaseModel, Field, ValidationError
 from image_composer.digest import pretty_json
 from image_composer.errors import ComposerError
 from image_composer.spec.base import SpecModel
-from image_composer.spec.destination import S3Destination
+from image_composer.spec.destination import S3Destination, S3Server
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.location import image_digest
 
@@ -49,6 +49,27 @@ class PublishPlace(SpecModel):
 
     folder: str | None = None
     """Beginning of the keys, with a slash at its end; unknown while the image's spec is wrong."""
+
+
+class InputServer(SpecModel):
+    """input-server.json: where `s3://` addresses of the image are; written when there are any and the document says."""
+
+    s3: S3Server
+    own: bool
+    """Whether the document names it for them, with credentials of its own; it is the destination's otherwise."""
+
+
+class SignedInputs(SpecModel):
+    """signed-inputs.json: addresses that whoever has them can read for some hours, so that `fetch` has no credentials.
+
+    It lies there between `preflight`, which signs, and the end of `fetch`, which takes it away.
+    """
+
+    addresses: dict[str, str]
+    """By the path of the field, for example `files[3]`."""
+
+    authorities: str | None = None
+    """Certificates (PEM) that the server's is checked against, instead of the public authorities."""
 
 
 class FetchedPackages(SpecModel):
@@ -140,6 +161,16 @@ class Workspace:
     def destination(self) -> Path:
         """Where in a bucket the results go."""
         return self.folder / "destination.json"
+
+    @property
+    def input_server(self) -> Path:
+        """Where `s3://` addresses of the image are."""
+        return self.folder / "input-server.json"
+
+    @property
+    def signed_inputs(self) -> Path:
+        """Pre-signed addresses of what the image takes from there: secrets while they are valid."""
+        return self.folder / "signed-inputs.json"
 
     @property
     def published(self) -> Path:

@@ -6,6 +6,7 @@ A user learns from `kubectl apply` what `image-composer validate` would have sai
 - two versions of one package: CEL has no way to compare a thousand names with each other at the price it may cost;
 - whether an SSH key's or a certificate's content is whole, and whether firmware takes the certificate's key;
 - whether a disk's size, a text with a unit, is more than a format can hold or less than its partitions take;
+- whether anything comes from the server in `inputs.s3`: what a document builds on may bring it;
 - what a distribution can do.
 
 An expression may cost a million units when it is evaluated, and ten million by the API server's estimate, which takes
@@ -36,6 +37,21 @@ from image_composer_operator.cel import (
 )
 from image_composer_operator.reasons import Reason
 from image_composer_operator.structural import Refinement, Rule
+
+SHOWN_CERTIFICATES = Rule(
+    rule="!has(self.caBundle) || !has(self.endpoint) || !self.endpoint.startsWith('http:')",
+    message="is without use: the endpoint is http, where no certificate is shown",
+    field_path=".caBundle",
+)
+
+CERTIFICATES = [
+    Rule("!self.contains('PRIVATE KEY')", "holds a private key; give certificates only"),
+    Rule(
+        rule="self.contains('-----BEGIN CERTIFICATE-----') && self.contains('-----END CERTIFICATE-----')"
+        " || self.contains('PRIVATE KEY')",
+        message="must be certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE",
+    ),
+]
 
 SPEC: Mapping[str, Refinement] = {
     "ImageBuildSpec": Refinement(
@@ -284,25 +300,10 @@ SPEC: Mapping[str, Refinement] = {
     "User.shell": Refinement(rules=[NO_DOTS]),
     "User.home": Refinement(rules=[NO_DOTS]),
     **DISK,
-    "S3Destination": Refinement(
-        rules=[
-            Rule(
-                rule="!has(self.caBundle) || !has(self.endpoint) || !self.endpoint.startsWith('http:')",
-                message="is without use: the endpoint is http, where no certificate is shown",
-                field_path=".caBundle",
-            )
-        ]
-    ),
-    "S3Destination.caBundle": Refinement(
-        rules=[
-            Rule("!self.contains('PRIVATE KEY')", "holds a private key; give certificates only"),
-            Rule(
-                rule="self.contains('-----BEGIN CERTIFICATE-----') && self.contains('-----END CERTIFICATE-----')"
-                " || self.contains('PRIVATE KEY')",
-                message="must be certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE",
-            ),
-        ]
-    ),
+    "S3Destination": Refinement(rules=[SHOWN_CERTIFICATES]),
+    "S3Destination.caBundle": Refinement(rules=CERTIFICATES),
+    "S3Server": Refinement(rules=[SHOWN_CERTIFICATES]),
+    "S3Server.caBundle": Refinement(rules=CERTIFICATES),
     "WorkspaceVolume": Refinement(
         rules=[
             Rule(

@@ -25,6 +25,7 @@ STEPS: Sequence[str] = ("validate", PREFLIGHT, *STAGE_NAMES[1:])
 WORKSPACE = "/workspace"
 TRUSTED_CA_FILE = "trusted-ca.pem"
 S3_FOLDER = "/var/run/image-composer/s3"
+S3_INPUTS_FOLDER = "/var/run/image-composer/s3-inputs"
 KEY_FOLDER = "/var/run/image-composer/secure-boot"
 KEY_FILE = "tls.key"
 """Name of the private key, in the Secret and below `KEY_FOLDER`."""
@@ -35,6 +36,7 @@ MOUNTS: Mapping[str, Manifest] = {
     "cache": {"name": "cache", "mountPath": "/cache"},
     "lock": {"name": "lock", "mountPath": "/lock", "readOnly": True},
     "s3": {"name": "s3", "mountPath": S3_FOLDER, "readOnly": True},
+    "s3-inputs": {"name": "s3-inputs", "mountPath": S3_INPUTS_FOLDER, "readOnly": True},
     "secure-boot": {"name": "secure-boot", "mountPath": KEY_FOLDER, "readOnly": True},
     "tmp": {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a volume of the pod's own
     "apt": {"name": "apt", "mountPath": "/etc/apt", "readOnly": True},
@@ -73,6 +75,7 @@ class Mounts:
     lock: bool
     cache: bool
     s3: bool
+    s3_inputs: bool
     key: bool
 
 
@@ -166,6 +169,9 @@ def _step(number: int, name: str, plan: Plan, settings: OperatorSettings, mounts
     if name in (PREFLIGHT, "publish"):
         volumes += ["s3"] if mounts.s3 else []
         variables |= {**s3_environment(mounts.s3, plan.folder), **_proxies(settings)}
+    if name == PREFLIGHT and mounts.s3_inputs:  # it signs addresses for `fetch`, which has no credentials
+        volumes.append("s3-inputs")
+        variables["IMAGE_COMPOSER_S3_INPUTS_CREDENTIALS"] = S3_INPUTS_FOLDER
     inputs = input_mounts(plan.spec.image) if name == "assemble" else []
     if inputs:
         variables["IMAGE_COMPOSER_INPUTS"] = INPUTS

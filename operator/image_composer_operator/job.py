@@ -1,7 +1,8 @@
 """The Job of a build, and the one that removes what a build published: pure, values in, manifests out.
 
 One pod, one container a stage, each with the least that it needs: only assemble and image are privileged, only log,
-preflight and publish see S3 credentials, only attest sees the key that signs, and none sees the API.
+preflight and publish see S3 credentials (those of inputs preflight alone), only attest sees the key that signs, and
+none sees the API.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from image_composer.errors import EXIT_USER
 from image_composer.spec.base import parse_duration
-from image_composer.spec.destination import Destination, S3Destination
+from image_composer.spec.destination import Destination, S3Destination, S3Server
 from image_composer.spec.pod import BuildSettings
 from image_composer_operator.containers import PROGRAM, Mounts, build_containers, plain_container, s3_environment
 from image_composer_operator.model import ImageBuild, Plan
@@ -64,6 +65,7 @@ def build_job(build: ImageBuild, plan: Plan, settings: OperatorSettings) -> Mani
         lock=plan.spec.lock_ref is not None,
         cache=own.cache is not None,
         s3=has_secret(plan.destination),
+        s3_inputs=plan.inputs is not None and has_secret(plan.inputs),
         key=plan.spec.secure_boot is not None,
     )
     init, publish = build_containers(plan, settings, mounts)
@@ -152,13 +154,15 @@ def cleanup_job(build: ImageBuild, destination: S3Destination, settings: Operato
 
 def document(build: ImageBuild, plan: Plan) -> str:
     """Give the document that the builder reads: one that builds on no other, with the destination filled in."""
-    image = plan.image
-    return _compact({**_header(build), "spec": {"image": image, "destination": _destination(plan.destination)}})
+    spec = {"image": plan.image, "destination": _destination(plan.destination)}
+    if plan.spec.inputs is not None:
+        spec["inputs"] = plan.spec.inputs.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return _compact({**_header(build), "spec": spec})
 
 
-def has_secret(destination: S3Destination) -> bool:
+def has_secret(server: S3Server) -> bool:
     """Say whether credentials come from a Secret, and not by the pod's own identity."""
-    return destination.credentials_secret_ref is not None
+    return server.credentials_secret_ref is not None
 
 
 def pod_settings(own: BuildSettings, architecture: str | None) -> Manifest:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from image_composer.digest import json_sha256
 from image_composer.errors import Problem, SpecError
-from image_composer.spec.destination import S3Destination
+from image_composer.spec.destination import S3Destination, S3Server
 from image_composer.spec.document import check_manifest
 from image_composer.spec.imagebuild import ImageBuildSpec, ObjectRetention
 from image_composer.spec.layers.compose import Surroundings
@@ -36,6 +36,9 @@ class Plan:
     """How it is built: the user's word, then the operator's default."""
 
     destination: S3Destination
+    inputs: S3Server | None
+    """Where the image's s3:// addresses are, when that is said; at the destination's server otherwise."""
+
     spec_digest: str
     """Of the image's spec."""
 
@@ -143,6 +146,7 @@ def make_plan(
             "destination": _json(spec.destination) if spec.destination else None,
             "build": _json(spec.build),
             "requestedAt": build.requested_at,
+            **({"inputs": _json(spec.inputs)} if spec.inputs else {}),
             **({"secureBoot": _json(spec.secure_boot)} if spec.secure_boot else {}),
         }
     )
@@ -150,6 +154,7 @@ def make_plan(
         spec=spec,
         settings=merge_settings(spec.build, defaults.build),
         destination=destination.s3,
+        inputs=spec.inputs.s3 if spec.inputs else None,
         spec_digest=image_digest(spec.image),
         content_digest=content,
         folder=folder_key(destination.s3, build.namespace, build.name, version=spec.image.version, digest=content),

@@ -37,6 +37,8 @@ def build_volumes(plan: Plan, settings: OperatorSettings) -> list[Manifest]:
         volumes.append({"name": "lock", "configMap": {"name": reference.name, "items": items, "defaultMode": READABLE}})
     if plan.destination.credentials_secret_ref is not None:
         volumes.append(s3_volume(plan.destination.credentials_secret_ref.name))
+    if plan.inputs is not None and plan.inputs.credentials_secret_ref is not None:
+        volumes.append(s3_volume(plan.inputs.credentials_secret_ref.name, "s3-inputs"))
     volumes += input_volumes(plan.spec.image)
     if plan.spec.secure_boot is not None:
         volumes.append(key_volume(plan.spec.secure_boot.key_secret_ref.name))
@@ -77,14 +79,14 @@ def document_volume(settings: OperatorSettings) -> Manifest:
     return {"name": "document", "downwardAPI": {"items": items, "defaultMode": READABLE}}
 
 
-def s3_volume(secret: str) -> Manifest:
+def s3_volume(secret: str, name: str = "s3") -> Manifest:
     """Give the volume with S3 credentials: while a key is missing the pod doesn't start, and the kubelet says so."""
     required = [{"key": key, "path": key} for key in ACCESS_KEYS]
     sources = [
         {"secret": {"name": secret, "items": required}},
         {"secret": {"name": secret, "items": [{"key": SESSION_TOKEN, "path": SESSION_TOKEN}], "optional": True}},
     ]
-    return {"name": "s3", "projected": {"sources": sources, "defaultMode": READABLE}}
+    return {"name": name, "projected": {"sources": sources, "defaultMode": READABLE}}
 
 
 def key_volume(secret: str) -> Manifest:

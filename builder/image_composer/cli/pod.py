@@ -19,16 +19,18 @@ UPLOAD_SECONDS = 20
 
 
 def preflight(options: Options, *, workspace: Path) -> NoReturn:
-    """See whether the bucket can be published to, and whether that has been done already."""
+    """See whether the bucket can be published to, and whether that has been done already; sign what is fetched."""
 
     def body(session: Session) -> None:
         from image_composer.cli.workspaces import opened_workspace  # noqa: PLC0415 - see cli/session.py
+        from image_composer.steps.bucket_inputs import sign_inputs  # noqa: PLC0415 - see cli/session.py
         from image_composer.steps.preflight import preflight as look  # noqa: PLC0415 - see cli/session.py
 
         with opened_workspace(workspace, session.settings.cache_dir) as opened:
+            build, published = new_build(session, opened), None
             try:
                 with session.reporter.stage("preflight", "looking at the bucket"):
-                    published = look(new_build(session, opened))
+                    published = look(build)
             except ComposerError as error:
                 if not error.retryable:
                     raise
@@ -36,6 +38,8 @@ def preflight(options: Options, *, workspace: Path) -> NoReturn:
                 session.conclusion.note = "the server can't be reached; building all the same"
             else:
                 session.conclusion.note = "already published" if published else "nothing published yet"
+            if published is None:
+                sign_inputs(build)
 
     run_session(options, body, name="preflight")
 

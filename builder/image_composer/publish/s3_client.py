@@ -20,7 +20,7 @@ from botocore.config import Config
 from image_composer.errors import PublishError
 from image_composer.publish.s3_errors import explain, publish_error
 from image_composer.settings import Settings
-from image_composer.spec.destination import S3Destination
+from image_composer.spec.destination import S3Destination, S3Server
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -135,13 +135,13 @@ def _unusable(message: str) -> PublishError:
     return publish_error("PUBLISH_CREDENTIALS", message, hint=hint)
 
 
-def _addressing(place: S3Destination) -> Literal["path", "virtual", "auto"]:
+def _addressing(place: S3Server) -> Literal["path", "virtual", "auto"]:
     if place.path_style:
         return "path"
     return "virtual" if place.endpoint else "auto"
 
 
-def _authorities(place: S3Destination, settings: Settings, stack: ExitStack) -> str | None:
+def _authorities(place: S3Server, settings: Settings, stack: ExitStack) -> str | None:
     """Give the file of the authorities that the server's certificate is checked against; None: the public ones."""
     if place.ca_bundle is None:
         return str(settings.ca_file) if settings.ca_file else None

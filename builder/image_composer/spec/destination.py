@@ -38,14 +38,8 @@ class CredentialsSecretRef(SpecModel):
     """Name of the Secret."""
 
 
-class S3Destination(SpecModel):
-    """A place in a bucket of an S3-compatible server."""
-
-    bucket: BucketName
-    """Name of the bucket; it must exist."""
-
-    prefix: KeyPrefix = ""
-    """Put before the keys of all objects."""
+class S3Server(SpecModel):
+    """An S3-compatible server, and who asks it."""
 
     endpoint: EndpointUrl | None = None
     """Address of the server; AWS when absent."""
@@ -67,6 +61,28 @@ class S3Destination(SpecModel):
     def path_style(self) -> bool:
         """Whether buckets are addressed by path."""
         return self.endpoint is not None if self.force_path_style is None else self.force_path_style
+
+
+class S3Destination(S3Server):
+    """A place in a bucket of an S3-compatible server."""
+
+    bucket: BucketName
+    """Name of the bucket; it must exist."""
+
+    prefix: KeyPrefix = ""
+    """Put before the keys of all objects."""
+
+    @property
+    def server(self) -> S3Server:
+        """The server without the place."""
+        return S3Server(**{name: getattr(self, name) for name in S3Server.model_fields})
+
+
+class Inputs(SpecModel):
+    """Where what the document takes from elsewhere comes from."""
+
+    s3: S3Server
+    """The server of all `s3://BUCKET/KEY` of the image, and the credentials that read them."""
 
 
 class Destination(SpecModel):

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from image_composer.spec.base import AbsolutePath, Digest, Flag, RelativePath, SpecModel, UserName
 from image_composer.spec.destination import DataKey, ObjectName
+from image_composer.spec.source import SourceUrl
 from image_composer.spec.text import Base64, FileMode, FileStem, FolderMode, Text
-
-WebUrl = Annotated[str, StringConstraints(pattern=r"^https?://[!-~]+$", max_length=2008)]
-"""Address of a file; what comes from it counts only with the digest given beside."""
 
 
 class KeyRef(SpecModel):
@@ -39,7 +35,7 @@ class File(SpecModel):
     content_base64: Base64 | None = None
     """Its content as base64, for what is not text."""
 
-    url: WebUrl | None = None
+    url: SourceUrl | None = None
     """Where its content is downloaded from, with `sha256`."""
 
     sha256: Digest | None = None
@@ -96,7 +92,7 @@ class Tree(SpecModel):
     path: AbsolutePath
     """Folder of the image that they come to; `/` is allowed. Folders that are there keep their owner and mode."""
 
-    url: WebUrl | None = None
+    url: SourceUrl | None = None
     """Where a tar archive is downloaded from, with `sha256`: plain, or compressed with gzip, bzip2 or xz."""
 
     sha256: Digest | None = None

@@ -270,3 +270,19 @@ class ImageSpec(SpecModel):
     def has_installer(self) -> bool:
         """Whether one of the outputs is an installer."""
         return any(output.format is OutputFormat.ISO for output in self.outputs)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where everything is downloaded from, by the path of its field, for example `files[3]`."""
+        urls: dict[str, list[str | None]] = {
+            "files": [file.url for file in self.files],
+            "scripts": [script.url for script in self.scripts],
+            "trees": [tree.url for tree in self.trees],
+            "artifacts": [artifact.url for artifact in self.artifacts],
+        }
+        return {
+            f"{field}[{number}]": url
+            for field, given in urls.items()
+            for number, url in enumerate(given)
+            if url is not None
+        }

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from image_composer.spec.base import Duration, Flag, SpecModel
-from image_composer.spec.destination import Destination, LockRef, SecureBootKey
+from image_composer.spec.destination import Destination, Inputs, LockRef, SecureBootKey
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.pod import BuildSettings
 
@@ -34,6 +34,10 @@ class BuildRequest(SpecModel):
 
     destination: Destination | None = None
     """Where the results go; the operator's default (or, on a laptop, the folder of `--output`) when absent."""
+
+    inputs: Inputs | None = None
+    """Server and credentials of `s3://BUCKET/KEY` in the image; those of the destination (on a laptop without one, what
+    every AWS program uses) when absent."""
 
     build: BuildSettings = Field(default_factory=BuildSettings)
     """How the build runs in the cluster; without meaning on a laptop."""

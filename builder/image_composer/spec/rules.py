@@ -13,7 +13,7 @@ from image_composer.errors import Problem
 from image_composer.spec import rules_disk, rules_system
 from image_composer.spec.accounts import Sudo
 from image_composer.spec.base import format_size, parse_size
-from image_composer.spec.destination import Destination, S3Destination
+from image_composer.spec.destination import Destination, S3Server
 from image_composer.spec.disk import BIOS_BOOT_LABEL, BootLoaderType
 from image_composer.spec.image import Architecture, ImageSpec
 from image_composer.spec.imagebuild import BuildRequest
@@ -22,6 +22,7 @@ from image_composer.spec.packages import parse_package_request
 from image_composer.spec.pod import Medium
 from image_composer.spec.problems import Finding
 from image_composer.spec.rules_update import PUBLIC_KEY, sizes_fit, update_can_be_trusted
+from image_composer.spec.source import in_bucket
 from image_composer.spec.trusted import Immutable, Mutability
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def key_problems(spec: ImageSpec, request: BuildRequest) -> list[Problem]:
     """Give what is wrong between an image and what stands beside it, both right by themselves."""
     if request.secure_boot is not None and spec.secure_boot is None:
         return [Problem("spec.secureBoot", "is without use: image.secureBoot says for what")]
+    if request.inputs is not None and not any(map(in_bucket, spec.sources.values())):
+        return [Problem("spec.inputs", "is without use: nothing of the image comes from s3://BUCKET/KEY")]
     return []
 
 
@@ -199,7 +202,13 @@ def _destination(request: BuildRequest) -> Iterator[Finding]:
             yield f"destination.s3.{path}", message
 
 
-def _certificates(place: S3Destination) -> Iterator[Finding]:
+def _inputs(request: BuildRequest) -> Iterator[Finding]:
+    if request.inputs is not None:
+        for path, message in _certificates(request.inputs.s3):
+            yield f"inputs.s3.{path}", message
+
+
+def _certificates(place: S3Server) -> Iterator[Finding]:
     if place.ca_bundle is None:
         return
     if (place.endpoint or "").startswith("http:"):
@@ -253,6 +262,7 @@ RULES: Sequence[tuple[frozenset[str], Rule]] = (
 
 REQUEST_RULES: Sequence[tuple[str, RequestRule]] = (
     ("destination", _destination),
+    ("inputs", _inputs),
     ("build", _workspace),
     ("build", _cache),
 )

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from image_composer.spec.base import AbsolutePath, Digest, Flag, Number, SpecModel
-from image_composer.spec.files import KeyRef, WebUrl
+from image_composer.spec.files import KeyRef
+from image_composer.spec.source import SourceUrl
 from image_composer.spec.text import FileStem, Line, Text
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$", max_length=64)]
@@ -40,7 +41,7 @@ class Script(SpecModel):
     content: Text | None = None
     """The script, as it stands."""
 
-    url: WebUrl | None = None
+    url: SourceUrl | None = None
     """Where it is downloaded from, with `sha256`."""
 
     sha256: Digest | None = None

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from image_composer.spec.base import AbsolutePath, Digest, Flag, Number, PackageName, SpecModel, UserName
-from image_composer.spec.files import WebUrl
+from image_composer.spec.source import SourceUrl
 from image_composer.spec.text import FileMode, Text
 
 LocaleName = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?(@[a-z]{1,16})?$", max_length=24)]
@@ -73,7 +73,7 @@ class Artifact(SpecModel):
     path: AbsolutePath
     """Where it lies in the image."""
 
-    url: WebUrl
+    url: SourceUrl
     """Where it is downloaded from."""
 
     sha256: Digest

@@ -7,6 +7,7 @@ from image_composer.package import deb_header, rpm_header
 from image_composer.repository.sources import RpmSource
 from image_composer.root.foreign import this_machine
 from image_composer.steps.architecture import check_architecture
+from image_composer.steps.bucket_inputs import forget_signed
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import fetch_inputs
 from image_composer.steps.resolve import build_sources
@@ -25,6 +26,13 @@ def fetch_packages(build: Build) -> None:
         SpecError: SPEC_FOREIGN_ARCHITECTURE, before anything is fetched.
         RepositoryError: something can't be had, is not what lock or document name, or not signed as it must be.
     """
+    try:
+        _fetch(build)
+    finally:
+        forget_signed(build)
+
+
+def _fetch(build: Build) -> None:
     check_architecture(build.spec.image.target.architecture, build.spec.field("target.architecture"), this_machine())
     files = fetch(
         build.lock,

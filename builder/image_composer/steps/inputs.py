@@ -19,9 +19,11 @@ from image_composer.spec.document import Document
 from image_composer.spec.files import File, KeyRef, Tree
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Script
+from image_composer.steps.bucket_inputs import bucket_downloader
 from image_composer.steps.build import Build
 from image_composer.steps.trees import CONFIG_MAPS, check_trees, local_trees
 from image_composer.store.content import Wanted
+from image_composer.store.download import Downloader
 from image_composer.store.fetch import linked
 
 LARGEST_DOWNLOAD = 256 * MIB
@@ -61,12 +63,14 @@ def fetch_inputs(build: Build) -> None:
 
     Raises:
         RepositoryError: one can't be had, or is not what the document says.
+        InputError: there are no credentials for a bucket.
         SpecError: SPEC_TREE, what a tree holds is refused.
     """
+    downloader = bucket_downloader(build)
     for wanted in downloads(build.spec.image):
         place = build.workspace.input(wanted.path)
         place.parent.mkdir(exist_ok=True)
-        linked(build.store.derived("download", wanted.sha256, partial(_bring, build, wanted)), place)
+        linked(build.store.derived("download", wanted.sha256, partial(_bring, downloader, wanted)), place)
     check_trees(build)
     for number, artifact in enumerate(build.spec.image.artifacts):
         place = build.workspace.input(f"artifacts[{number}]")
@@ -74,7 +78,7 @@ def fetch_inputs(build: Build) -> None:
         name = artifact.path.rsplit("/", 1)[1]
         known = Wanted(artifact.sha256, artifact.size, (artifact.url,), name, f"artifacts[{number}]")
         build.reporter.info(f"downloading {artifact.url}")
-        linked(build.store.obtain(known, build.downloader), place)
+        linked(build.store.obtain(known, downloader), place)
 
 
 def artifact_files(build: Build) -> list[Path]:
@@ -163,8 +167,8 @@ def _missing(path: str, kind: str, reference: KeyRef, place: Path | None) -> Pro
     return Problem(path, message, "SPEC_INPUT_MISSING")
 
 
-def _bring(build: Build, wanted: Download, unfinished: Path) -> None:
-    content = build.downloader.read(wanted.url, limit=LARGEST_DOWNLOAD, repository=wanted.path)
+def _bring(downloader: Downloader, wanted: Download, unfinished: Path) -> None:
+    content = downloader.read(wanted.url, limit=LARGEST_DOWNLOAD, repository=wanted.path)
     _check(wanted, content)
     unfinished.write_bytes(content)
 

@@ -16,11 +16,12 @@ from image_composer.spec.certificate import read_pem
 from image_composer.spec.document import HINT, Document, Placement, read_document, read_placement
 from image_composer.spec.location import content_digest, folder_key
 from image_composer.spec.rules_target import target_problems
+from image_composer.spec.source import in_bucket
 from image_composer.steps.architecture import check_architecture
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import check_inputs
 from image_composer.steps.trees import copy_folders
-from image_composer.workspace import NormalisedSpec, PublishPlace
+from image_composer.workspace import InputServer, NormalisedSpec, PublishPlace
 
 
 def validate(build: Build) -> None:
@@ -31,7 +32,8 @@ def validate(build: Build) -> None:
         PublishError: what comes out could not be published.
     """
     workspace, content = build.workspace, build.document or b""
-    for former in (workspace.spec, workspace.destination, workspace.published):
+    former_run = (workspace.spec, workspace.destination, workspace.published)
+    for former in (*former_run, workspace.input_server, workspace.signed_inputs):
         former.unlink(missing_ok=True)
     if build.destination is None:
         with suppress(SpecError):  # it is told with everything else, below
@@ -43,6 +45,9 @@ def validate(build: Build) -> None:
     if build.destination is None and document.request.destination is not None:
         placement = Placement(document.request.destination.s3, document.namespace, document.name)
         write_place(build, placement, folder_of(build, document, placement))
+    server = input_server(document)
+    if server is not None:
+        workspace.write(workspace.input_server, server)
     place = build.place
     if isinstance(place, Path):
         check_destination(place)
@@ -54,6 +59,16 @@ def write_place(build: Build, placement: Placement, folder: str | None = None) -
     """Write where in a bucket the results go."""
     place = PublishPlace(s3=placement.s3, namespace=placement.namespace, name=placement.name, folder=folder)
     build.workspace.write(build.workspace.destination, place)
+
+
+def input_server(document: Document) -> InputServer | None:
+    """Give where `s3://` addresses of the image are; nothing when there are none, or only this machine knows."""
+    request = document.request
+    if not any(map(in_bucket, document.spec.sources.values())):
+        return None
+    if request.inputs is not None:
+        return InputServer(s3=request.inputs.s3, own=True)
+    return InputServer(s3=request.destination.s3.server, own=False) if request.destination is not None else None
 
 
 def check_document(build: Build, content: bytes) -> tuple[Document, NormalisedSpec]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from image_composer.errors import RepositoryError
 from image_composer.report import Reporter
 from image_composer.settings import Settings
-from image_composer.store.place import Place
+from image_composer.store.place import Place, Sign
 from image_composer.store.transport import CHUNK, Answer, Transport, UnreachableError
 
 FIRST_PAUSE = 1.0
@@ -32,13 +32,21 @@ class Downloader:
         settings: time-out, retries, proxies, connections.
         reporter: told about tries that failed and are made again.
         pause: waits for some seconds.
+        sign: gives the address of an object in a bucket.
     """
 
-    def __init__(self, settings: Settings, reporter: Reporter, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reporter: Reporter,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        sign: Sign | None = None,
+    ) -> None:
         self.reporter = reporter
         self._settings = settings
         self._pause = pause
-        self._transport = Transport(settings)
+        self._transport = Transport(settings, sign)
 
     def read(self, url: str, *, limit: int, repository: str) -> bytes:
         """Give a small file whose digest is not known beforehand, such as InRelease.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import urllib3
@@ -11,11 +12,29 @@ from image_composer.errors import RepositoryError
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """An address of an object in a bucket that anybody can ask for, for some hours."""
+
+    url: str
+    authorities: str | None = None
+    """Certificates (PEM) that the server's is checked against, instead of those that this machine trusts."""
+
+
+Sign = Callable[[str, str], Signed]
+"""Signs for an object in a bucket: what wants it (the path of a field, for example), and its s3:// address."""
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A file's URL and the repository that it belongs to."""
 
     parts: SplitResult
     repository: str
+    shown: str = ""
+    """What people see instead of the URL: that of a bucket is signed, and whoever has it can read what it names."""
+
+    authorities: str | None = None
+    """Certificates (PEM) that the server's is checked against, instead of those that this machine trusts."""
 
     @classmethod
     def of(cls, url: str, repository: str) -> Place:
@@ -37,13 +56,26 @@ class Place:
             RepositoryError: REPO_URL_INVALID.
         """
         try:
-            return Place(urlsplit(urljoin(self.url, reference)), self.repository)
+            return replace(self, parts=urlsplit(urljoin(self.url, reference)))
         except ValueError as error:
-            raise RepositoryError("REPO_URL_INVALID", self.sentence(f"leads to {reference!r}: {error}")) from error
+            reason = "leads to what is no URL" if self.shown else f"leads to {reference!r}: {error}"
+            raise RepositoryError("REPO_URL_INVALID", self.sentence(reason)) from error
+
+    def signed(self, signed: Signed) -> Place:
+        """Give where this object of a bucket can be asked for, under the name that it has.
+
+        Raises:
+            RepositoryError: REPO_URL_INVALID.
+        """
+        try:
+            parts = urlsplit(signed.url)
+        except ValueError:
+            raise RepositoryError("REPO_URL_INVALID", self.sentence("its server has no valid address")) from None
+        return replace(self, parts=parts, shown=self.parts.geturl(), authorities=signed.authorities)
 
     @property
     def url(self) -> str:
-        """The URL without the user name and password that it may hold: what is requested and shown."""
+        """The URL without the user name and password that it may hold: what is requested, and shown if nothing else."""
         return self.parts._replace(netloc=self.origin, fragment="").geturl()
 
     @property
@@ -56,6 +88,11 @@ class Place:
         """Whether it is a file of this machine, which needs no network."""
         return self.parts.scheme == "file"
 
+    @property
+    def in_bucket(self) -> bool:
+        """Whether it is an object in a bucket that is still to be signed."""
+        return self.parts.scheme == "s3"
+
     def authorization(self) -> dict[str, str]:
         """Give the header that carries the URL's user name and password, if it has them."""
         credentials, at, _ = self.parts.netloc.rpartition("@")
@@ -63,6 +100,10 @@ class Place:
 
     def sentence(self, reason: str) -> str:
         """Say something about the file in an error or a warning."""
+        if self.shown or self.in_bucket:
+            query = self.parts.query
+            told = reason.replace(query, "...") if query else reason
+            return f"{self.repository}: {self.shown or self.parts.geturl()}: {told}"
         return f"repository {self.repository}: {self.url}: {reason}"
 
     def redirected(self, location: str) -> Place:
@@ -73,13 +114,14 @@ class Place:
         """
         target = self.joined(location)
         if target.parts.scheme not in ({"https"} if self.parts.scheme == "https" else {"http", "https"}):
+            leads = target.parts.scheme if self.shown else target.url
             raise RepositoryError(
                 "REPO_REDIRECT_REFUSED",
-                self.sentence(f"the server redirects to {target.url}, which is not followed"),
+                self.sentence(f"the server redirects to {leads}, which is not followed"),
                 hint="http and https may lead to https, and only http to http; name another mirror",
             )
         if (target.parts.scheme, target.parts.netloc) == (self.parts.scheme, self.origin):
-            return Place(target.parts._replace(netloc=self.parts.netloc), self.repository)
+            return replace(target, parts=target.parts._replace(netloc=self.parts.netloc))
         return target
 
 

@@ -23,7 +23,8 @@ from urllib3.response import BaseHTTPResponse
 
 from image_composer.errors import RepositoryError
 from image_composer.settings import MIB, Settings
-from image_composer.store.place import Place, bypasses_proxy
+from image_composer.store.bucket import BUCKET_ANSWER, refusal_of_bucket
+from image_composer.store.place import Place, Sign, bypasses_proxy
 
 CHUNK = MIB
 """Most bytes read at once: the interpreter's part gets small, and many threads still need little memory."""
@@ -37,6 +38,8 @@ PASSING_STATUSES = frozenset({408, 425, 429})
 """Client errors that a later request may not meet: time-out, too early, too many requests."""
 
 UNREACHABLE_HINT = "check network, proxy settings and mirror; IMAGE_COMPOSER_MIRROR_* names another mirror"
+
+BUCKET_HINT = "check the network, the proxy settings, the server and its endpoint in inputs.s3 or in the destination"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +58,24 @@ class Answer:
 class UnreachableError(RepositoryError):
     """A request failed in a way that a later one may not."""
 
-    def __init__(self, message: str, *, wait: float | None = None) -> None:
-        super().__init__("REPO_UNREACHABLE", message, hint=UNREACHABLE_HINT, retryable=True)
+    def __init__(self, message: str, *, wait: float | None = None, hint: str = UNREACHABLE_HINT) -> None:
+        super().__init__("REPO_UNREACHABLE", message, hint=hint, retryable=True)
         self.wait = wait
         """Seconds that the server asks us to wait."""
 
 
 class Transport:
-    """Opens URLs; connections are kept and shared by all threads."""
+    """Opens URLs; connections are kept and shared by all threads.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: time-out, proxies, connections.
+        sign: gives the address of an object in a bucket; without it, there are none.
+    """
+
+    def __init__(self, settings: Settings, sign: Sign | None = None) -> None:
         self._settings = settings
-        self._pools: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._sign = sign
+        self._pools: dict[tuple[str, str, str | None], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     @contextmanager
@@ -82,11 +91,14 @@ class Transport:
             UnreachableError: trying again may help; also raised while the chunks are read.
             RepositoryError: REPO_NOT_FOUND, REPO_FORBIDDEN, REPO_REFUSED, REPO_URL_INVALID, REPO_REDIRECT_REFUSED
                 or REPO_CERTIFICATE_INVALID.
+            InputError: there are no credentials for a bucket.
         """
         if place.local:
             with _opened_file(place, start) as answer:
                 yield answer
             return
+        if place.in_bucket and self._sign is not None:
+            place = place.signed(self._sign(place.repository, place.url))
         place, response = self._follow(place, start, headers or {})
         try:
             yield self._answer(place, response)
@@ -100,13 +112,15 @@ class Transport:
             response = self._request(at, start, headers)
             if response.status == (206 if start else 200) and _starts_at(response, start):
                 return at, response
-            response.close()
-            if response.status in REDIRECTS and "location" in response.headers:
-                at = at.redirected(response.headers["location"])
-            elif start and response.status in {200, 206, 416}:
-                start = 0  # no ranges here, or not this one: ask for all of it
-            else:
-                raise _refusal(at, response)
+            try:
+                if response.status in REDIRECTS and "location" in response.headers:
+                    at = at.redirected(response.headers["location"])
+                elif start and response.status in {200, 206, 416}:
+                    start = 0  # no ranges here, or not this one: ask for all of it
+                else:
+                    raise _refusal(at, response)
+            finally:
+                response.close()
         raise RepositoryError("REPO_REDIRECT_REFUSED", place.sentence(f"leads through {MAX_REDIRECTS} redirects"))
 
     def _request(self, place: Place, start: int, headers: Mapping[str, str]) -> BaseHTTPResponse:
@@ -126,16 +140,18 @@ class Transport:
         bypassed = bypasses_proxy(place.parts.hostname or "", self._settings.no_proxy)
         proxy = "" if bypassed else self._settings.proxies.get(scheme, "")
         with self._lock:
-            if (scheme, proxy) not in self._pools:
-                self._pools[scheme, proxy] = self._new_pool(scheme, proxy)
-            return self._pools[scheme, proxy]
+            key = (scheme, proxy, place.authorities)
+            if key not in self._pools:
+                self._pools[key] = self._new_pool(*key)
+            return self._pools[key]
 
-    def _new_pool(self, scheme: str, proxy: str) -> urllib3.PoolManager:
+    def _new_pool(self, scheme: str, proxy: str, authorities: str | None) -> urllib3.PoolManager:
         size = self._settings.downloads
         timeout = urllib3.Timeout(connect=self._settings.timeout, read=self._settings.timeout)
         # One context for all connections, and none without need: to read the system's authorities takes 20 ms.
         secure = scheme == "https" or proxy.startswith("https:")
-        context = ssl.create_default_context() if secure else None
+        trusted = ssl.create_default_context() if secure else None
+        context = ssl.create_default_context(cadata=authorities) if authorities and scheme == "https" else trusted
         if not proxy:
             return urllib3.PoolManager(maxsize=size, timeout=timeout, ssl_context=context)
         credentials = urllib3.util.parse_url(proxy).auth
@@ -145,7 +161,7 @@ class Transport:
             maxsize=size,
             timeout=timeout,
             ssl_context=context,
-            proxy_ssl_context=context,
+            proxy_ssl_context=trusted,
             proxy_headers=headers,
         )
 
@@ -172,6 +188,8 @@ class Transport:
             case exceptions.SSLError(args=[ssl.SSLCertVerificationError() as cause, *_]):
                 message = place.sentence(f"the server's certificate is not trusted: {cause.verify_message}")
                 hint = "SSL_CERT_FILE names a file with the certificate authorities to trust"
+                if place.shown:
+                    hint = "give its authority's certificate as caBundle in inputs.s3, or in the destination"
                 return RepositoryError("REPO_CERTIFICATE_INVALID", message, hint=hint)
             case exceptions.NameResolutionError():
                 reason = "the host's name can't be resolved"
@@ -181,7 +199,7 @@ class Transport:
                 reason = f"no byte within {self._settings.timeout:g} s"
             case _:
                 reason = str(error)
-        return UnreachableError(place.sentence(reason))
+        return UnreachableError(place.sentence(reason), hint=_unreachable_hint(place))
 
 
 def _starts_at(response: BaseHTTPResponse, start: int) -> bool:
@@ -197,15 +215,32 @@ def _count(text: str) -> int | None:
 def _refusal(place: Place, response: BaseHTTPResponse) -> RepositoryError:
     """Say what a status that brings no file means."""
     status = response.status
-    sentence = place.sentence(f"the server answered {status} {response.reason or ''}".rstrip())
+    answer = f"the server answered {status} {response.reason or ''}".rstrip()
     if status >= 500 or status in PASSING_STATUSES:
-        return UnreachableError(sentence, wait=retry_after(response.headers))
+        return UnreachableError(
+            place.sentence(answer), wait=retry_after(response.headers), hint=_unreachable_hint(place)
+        )
+    if place.shown:
+        return refusal_of_bucket(place, answer, status, _beginning(response))
+    sentence = place.sentence(answer)
     if status in {404, 410}:
         hint = "the mirror is incomplete or has a newer version: resolve again, or name another mirror"
         return RepositoryError("REPO_NOT_FOUND", sentence, hint=hint)
     if status in {401, 403, 407}:
         return RepositoryError("REPO_FORBIDDEN", sentence, hint="the mirror or the proxy asks for credentials")
     return RepositoryError("REPO_REFUSED", sentence)
+
+
+def _unreachable_hint(place: Place) -> str:
+    return BUCKET_HINT if place.shown else UNREACHABLE_HINT
+
+
+def _beginning(response: BaseHTTPResponse) -> bytes:
+    """Give what a refusal says, as far as it comes."""
+    try:
+        return response.read(BUCKET_ANSWER, decode_content=False)
+    except exceptions.HTTPError:
+        return b""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
