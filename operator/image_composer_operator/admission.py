@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from image_composer.spec.disk import BIOS_BOOT_LABEL
+from image_composer.spec.source import SOURCE
 from image_composer_operator.admission_disk import DISK
 from image_composer_operator.cel import (
     ARMOURED,
@@ -52,6 +53,8 @@ CERTIFICATES = [
         message="must be certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE",
     ),
 ]
+
+ADDRESS = Refinement(pattern=SOURCE)
 
 SPEC: Mapping[str, Refinement] = {
     "ImageBuildSpec": Refinement(
@@ -283,18 +286,22 @@ SPEC: Mapping[str, Refinement] = {
     "File": Refinement(
         rules=one_source("configMapRef", "content", "contentBase64", "link", "secretRef", "url"),
     ),
+    "File.url": ADDRESS,
     "File.path": Refinement(rules=[NO_DOTS]),
     "File.link": Refinement(rules=[NO_DOTS]),
     "ImageSpec.folders": Refinement(list_keys=["path"]),
     "Folder.path": Refinement(rules=[NO_DOTS]),
     "ImageSpec.trees": Refinement(list_keys=["name"]),
     "Tree": Refinement(rules=one_source("configMapRef", "folder", "url")),
+    "Tree.url": ADDRESS,
     "Tree.path": Refinement(rules=[NO_DOTS]),
     "Tree.folder": Refinement(rules=[NO_DOTS]),
     "ImageSpec.scripts": Refinement(list_keys=["name"]),
     "ImageSpec.artifacts": Refinement(list_keys=["path"]),
+    "Artifact.url": ADDRESS,
     "Artifact.path": Refinement(rules=[NO_DOTS]),
     "Script": Refinement(rules=one_source("configMapRef", "content", "url")),
+    "Script.url": ADDRESS,
     "Script.interpreter": Refinement(rules=[NO_DOTS]),
     "Systemd.units": Refinement(list_keys=["name"]),
     "User.shell": Refinement(rules=[NO_DOTS]),

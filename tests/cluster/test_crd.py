@@ -111,6 +111,9 @@ def file(**changes: Any) -> Node:
     return {"path": "/srv/a", **changes}
 
 
+IN_BUCKET = {"url": "s3://models/a", "sha256": "0" * 64}
+
+
 def artifact(path: str) -> Node:
     return {"path": path, "url": "https://example.org/a", "sha256": "0" * 64, "size": 1}
 
@@ -127,6 +130,11 @@ def build(said: str, composer: str = "", **fields: Any) -> Refusal:
 def s3(said: str, composer: str = "", **fields: Any) -> Refusal:
     spec = {"image": MINIMAL, "destination": {"s3": {"bucket": "images", **fields}}}
     return Refusal(spec, f"spec.destination.s3.{said}", composer and f"spec.destination.s3.{composer}")
+
+
+def inputs(said: str, **fields: Any) -> Refusal:
+    spec = {"image": {**MINIMAL, "files": [file(**IN_BUCKET)]}, "inputs": {"s3": fields}}
+    return Refusal(spec, f"spec.inputs.s3.{said}")
 
 
 NAMES_PATTERN = "^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
@@ -497,6 +505,20 @@ REFUSALS: dict[str, Refusal] = {
         caBundle=f"{CERTIFICATE}{PRIVATE_KEY}",
     ),
     "no-certificates": s3(
+        'caBundle: Invalid value: "string": must be certificates in PEM, each between BEGIN CERTIFICATE and '
+        "END CERTIFICATE",
+        caBundle="MIIC",
+    ),
+    "input-certificates-for-http": inputs(
+        'caBundle: Invalid value: "object": is without use: the endpoint is http, where no certificate is shown',
+        endpoint="http://example.org",
+        caBundle=CERTIFICATE,
+    ),
+    "private-key-among-input-certificates": inputs(
+        'caBundle: Invalid value: "string": holds a private key; give certificates only',
+        caBundle=f"{CERTIFICATE}{PRIVATE_KEY}",
+    ),
+    "no-input-certificates": inputs(
         'caBundle: Invalid value: "string": must be certificates in PEM, each between BEGIN CERTIFICATE and '
         "END CERTIFICATE",
         caBundle="MIIC",
@@ -901,6 +923,10 @@ LEFT_TO_THE_COMPOSER: dict[str, Refusal] = {
     "key-that-firmware-does-not-take": image(
         "secureBoot.certificate: has a key that is not RSA; firmware checks no other signatures",
         secureBoot={"certificate": CERTIFICATE},
+    ),
+    "inputs-without-use": Refusal(
+        {"image": MINIMAL, "inputs": {"s3": {}}},
+        "spec.inputs: is without use: nothing of the image comes from s3://BUCKET/KEY",
     ),
     "damaged-certificate": s3(
         "caBundle: must be certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE",

@@ -12,15 +12,22 @@ from typing import Any
 
 import pytest
 
-from support.cluster import S3Server
+from image_composer.digest import bytes_sha256
+from support.cluster import Cluster, S3Server
 from support.disks import partition_table, say
 from support.keys import KeyPair, make_keys
-from support.operators import Builds, Installed, message_of, objects, reason_of, tiny
+from support.operators import Builds, Installed, add_secret, message_of, objects, reason_of, tiny
 
 pytestmark = [pytest.mark.cluster, pytest.mark.network, pytest.mark.build]
 
 NAME = "treasured"
 CANARY = f"canary-of-a-file-{uuid.uuid4().hex}"
+RULES = b"allow = 192.0.2.0/24\n"
+"""A file out of a bucket that is not the destination's, with a Secret of its own."""
+
+SIGNATURE = b"X-Amz-Signature"
+"""In every address that is signed for it."""
+
 SECTOR = 512
 
 SITE = """
@@ -37,7 +44,7 @@ files:
 
 @dataclass(frozen=True)
 class Treasured:
-    """A build that was given secrets of three kinds, and all that is left of it."""
+    """A build that was given secrets of four kinds, and all that is left of it."""
 
     status: dict[str, Any]
     pod: dict[str, Any]
@@ -75,23 +82,41 @@ def key_material(pair: KeyPair) -> bytes:
 
 
 @pytest.fixture(scope="module")
+def inputs(cluster: Cluster, tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Another S3 server, with a file for the image."""
+    folder = tmp_path_factory.mktemp("inputs")
+    with S3Server.start(folder, tools / "versitygw", address=cluster.host_ip, buckets=["rules"]) as started:
+        started.client().put_object(Bucket="rules", Key="gateway/rules", Body=RULES)
+        yield started
+
+
+@pytest.fixture(scope="module")
 def treasured(
-    builds: Builds, installed: Installed, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
+    builds: Builds,
+    installed: Installed,
+    s3: S3Server,
+    inputs: S3Server,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Treasured]:
     folder = tmp_path_factory.mktemp("treasured")
     pair = make_keys(folder)
     builds.kubectl("create", "secret", "generic", "password", f"--from-literal=psk={CANARY}")
     builds.kubectl("create", "secret", "tls", "signing", "--key", str(pair.key), "--cert", str(pair.certificate))
+    add_secret(builds, inputs, "inputs")
     builds.kubectl("create", "configmap", "site", f"--from-literal=image.yaml={SITE}")
     spec = tiny(
         NAME,
         extends=[{"configMapRef": {"name": "site", "key": "image.yaml"}}],
         values={"SITE": "berlin"},
-        files=[{"path": "/etc/edge/psk", "secretRef": {"name": "password", "key": "psk"}}],
+        files=[
+            {"path": "/etc/edge/psk", "secretRef": {"name": "password", "key": "psk"}},
+            {"path": "/etc/edge/rules", "url": "s3://rules/gateway/rules", "sha256": bytes_sha256(RULES)},
+        ],
         secureBoot={"certificate": pair.pem},
         outputs=[{"format": "raw"}],
     )
-    builds.apply(NAME, {**spec, "secureBoot": {"keySecretRef": {"name": "signing"}}})
+    place = {"s3": {"endpoint": inputs.endpoint, "credentialsSecretRef": {"name": "inputs"}}}
+    builds.apply(NAME, {**spec, "inputs": place, "secureBoot": {"keySecretRef": {"name": "signing"}}})
     status = builds.wait_for_end(NAME)
     assert reason_of(status) == "Succeeded", message_of(status)
     [pod] = builds.items("pods", NAME)
@@ -101,7 +126,8 @@ def treasured(
     image = told.pop(artifact["uri"].removeprefix("s3://images/"))
     disk = folder / "disk.raw"
     disk.write_bytes(image)
-    secrets = {"password": CANARY.encode(), "signing": key_material(pair), "s3": s3.secret_key.encode()}
+    secrets = {"password": CANARY.encode(), "signing": key_material(pair)}
+    secrets |= {"s3": s3.secret_key.encode(), "inputs": inputs.secret_key.encode()}
     yield Treasured(status, pod, secrets, told, image, disk)
     disk.unlink()
 
@@ -122,14 +148,25 @@ def test_each_secret_is_mounted_where_it_is_needed(treasured: Treasured) -> None
             for name, containers in seen.items():
                 if f'"{name}"' in source and "ecret" in source:
                     containers.add(container["name"])
-    assert seen == {"password": {"assemble"}, "signing": {"attest"}, "s3": {"preflight", "publish", "log"}}
+    assert seen == {
+        "password": {"assemble"},
+        "signing": {"attest"},
+        "s3": {"preflight", "publish", "log"},
+        "inputs": {"preflight"},
+    }
     assert "secretKeyRef" not in json.dumps(spec)
 
 
-@pytest.mark.parametrize("name", ["password", "signing", "s3"])
+@pytest.mark.parametrize("name", ["password", "signing", "s3", "inputs"])
 def test_a_secret_stands_in_nothing_that_is_told_or_published(treasured: Treasured, name: str) -> None:
     assert len(treasured.told) > 20
     assert [where for where, what in treasured.told.items() if treasured.secrets[name] in what] == []
+
+
+def test_an_address_that_is_signed_stands_in_nothing_that_is_told_or_published(treasured: Treasured) -> None:
+    assert [where for where, what in treasured.told.items() if SIGNATURE in what] == []
+    assert SIGNATURE not in treasured.image
+    assert b"s3://rules/gateway/rules" in treasured.told["imagebuilds"]
 
 
 def test_the_packages_cache_has_no_secret(treasured: Treasured, settings: dict[str, Any]) -> None:
@@ -138,7 +175,9 @@ def test_the_packages_cache_has_no_secret(treasured: Treasured, settings: dict[s
     assert files
     contents = {file: file.read_bytes() for file in files if not file.is_symlink()}
     assert [
-        file for file, what in contents.items() if any(secret in what for secret in treasured.secrets.values())
+        file
+        for file, what in contents.items()
+        if any(secret in what for secret in (*treasured.secrets.values(), SIGNATURE))
     ] == []
 
 
@@ -147,6 +186,11 @@ def test_the_image_has_the_file_and_no_other_secret(treasured: Treasured) -> Non
     assert treasured.image.count(CANARY.encode()) == 1
     assert treasured.secrets["signing"] not in treasured.image
     assert treasured.secrets["s3"] not in treasured.image
+    assert treasured.secrets["inputs"] not in treasured.image
+
+
+def test_the_image_has_the_file_out_of_the_bucket(treasured: Treasured) -> None:
+    assert in_the_root(treasured.disk, "/etc/edge/rules") == RULES.decode()
 
 
 def test_what_the_document_builds_on_is_in_the_image(treasured: Treasured) -> None:

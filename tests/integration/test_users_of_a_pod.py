@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from image_composer.digest import file_sha256
+from image_composer.digest import bytes_sha256, file_sha256
 from image_composer.pod.message import StageMessage
 from support.cluster import S3Server
 from support.composer import Composer, write_document
@@ -56,7 +56,10 @@ def test_every_stage_gets_by_with_the_rights_of_its_container(
     keys = make_keys(open_place)
     keys.key.chmod(0o444)  # as a Secret is mounted: who sees the volume at all may read it
     manifest["spec"]["image"]["secureBoot"] = {"certificate": keys.pem, "enroll": "force"}
-    file = write_document(open_place, manifest)
+    bucket.put("inputs/rules", b"rules")
+    wanted = {"path": "/etc/rules", "url": f"s3://{bucket.name}/inputs/rules", "sha256": bytes_sha256(b"rules")}
+    manifest["spec"]["image"]["files"] = [wanted]
+    file, signed = write_document(open_place, manifest), workspace / "signed-inputs.json"
 
     def run(container: str, prefix: list[str], *words: str | Path, **variables: str) -> StageMessage:
         message = messages / container
@@ -78,8 +81,10 @@ def test_every_stage_gets_by_with_the_rights_of_its_container(
     nobody = unprivileged(TESTS)
     run("01-validate", nobody, "stage", "validate", "--file", file)
     run("02-preflight", nobody, "pod", "preflight")
+    assert signed.exists()
     assert "packages" in (run("03-resolve", root_by_name(), "stage", "resolve").note or "")
-    run("04-fetch", root_by_name(), "stage", "fetch")
+    run("04-fetch", root_by_name(), "stage", "fetch", IMAGE_COMPOSER_S3_CREDENTIALS="")
+    assert not signed.exists()
     run("05-assemble", [], "stage", "assemble")
     run("06-image", [], "stage", "image")
     with_key = {"IMAGE_COMPOSER_SECURE_BOOT_KEY": str(keys.key)}

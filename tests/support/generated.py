@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from image_composer.spec.source import SOURCE
 from support.specs import ED25519_KEY, SHA512_HASH
 
 EXAMPLE = Path(__file__).parents[2] / "builder/image_composer/spec/example.yaml"
@@ -39,6 +40,10 @@ NARROWED: dict[str, list[Any]] = {
 }
 
 
+STRICTER = {r"^(https?|s3)://[!-~]+$": SOURCE}
+"""Patterns that say less than a function of ours does, with one that says as much."""
+
+
 def values(node: Node, definitions: dict[str, Node], name: str = "") -> st.SearchStrategy[Any]:
     """Give what a JSON Schema of pydantic's allows."""
     if "$ref" in node:
@@ -66,7 +71,7 @@ def texts(node: Node, name: str) -> st.SearchStrategy[str]:
     known = NARROWED if "pattern" in node else CHECKED
     if name in known:
         return st.sampled_from(known[name])
-    found = st.from_regex(re.compile(node["pattern"], re.ASCII), fullmatch=True)
+    found = st.from_regex(re.compile(STRICTER.get(node["pattern"], node["pattern"]), re.ASCII), fullmatch=True)
     return found.filter(
         lambda text: (
             node.get("minLength", 0) <= len(text) <= node["maxLength"] and not {".", ".."} & set(text.split("/"))

@@ -36,7 +36,7 @@ class File(SpecModel):
     """Its content as base64, for what is not text."""
 
     url: SourceUrl | None = None
-    """Where its content is downloaded from, with `sha256`."""
+    """Where its content is downloaded from, with `sha256`; `https://`, `http://` or `s3://BUCKET/KEY`."""
 
     sha256: Digest | None = None
     """Digest that downloaded content must have."""
@@ -93,7 +93,7 @@ class Tree(SpecModel):
     """Folder of the image that they come to; `/` is allowed. Folders that are there keep their owner and mode."""
 
     url: SourceUrl | None = None
-    """Where a tar archive is downloaded from, with `sha256`: plain, or compressed with gzip, bzip2 or xz."""
+    """Where a tar archive is downloaded from, as a file is, with `sha256`: plain, gzip, bzip2 or xz."""
 
     sha256: Digest | None = None
     """Digest that the archive must have."""

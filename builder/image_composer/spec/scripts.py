@@ -42,7 +42,7 @@ class Script(SpecModel):
     """The script, as it stands."""
 
     url: SourceUrl | None = None
-    """Where it is downloaded from, with `sha256`."""
+    """Where it is downloaded from, as a file is, with `sha256`."""
 
     sha256: Digest | None = None
     """Digest that the downloaded script must have."""

@@ -74,7 +74,7 @@ class Artifact(SpecModel):
     """Where it lies in the image."""
 
     url: SourceUrl
-    """Where it is downloaded from."""
+    """Where it is downloaded from: `https://`, `http://` or `s3://BUCKET/KEY`."""
 
     sha256: Digest
     """Digest that it must have."""

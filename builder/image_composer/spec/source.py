@@ -12,8 +12,11 @@ SCHEME = "s3://"
 BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 """As `BucketName`."""
 
-KEY = r"""(\.{0,2}[!-"$-\-0->@-~][!-"$-.0->@-~]*|\.{3,}[!-"$-.0->@-~]*)"""
+SEGMENT = r"""(\.{0,2}[!-"\x24-\-0->@-~][!-"\x24-.0->@-~]*|\.{3,}[!-"\x24-.0->@-~]*)"""
 """A segment of a key: printable ASCII without `#`, `/` and `?`, and neither `.` nor `..`, which clients take away."""
+
+SOURCE = rf"^(https?://[!-~]+|s3://{BUCKET}(/{SEGMENT})+)$"
+"""The form of all addresses, as one pattern: for API servers, which have no other way to say it."""
 
 
 class Address(NamedTuple):
@@ -56,7 +59,7 @@ def check_address(url: object) -> object:
 
 SourceUrl = Annotated[
     str,
-    StringConstraints(pattern=rf"^(https?://[!-~]+|s3://{BUCKET}(/{KEY})+)$", max_length=2008),
+    StringConstraints(pattern=r"^(https?|s3)://[!-~]+$", max_length=2008),
     BeforeValidator(check_address),
 ]
 """Address of a file, in the web or `s3://BUCKET/KEY`; what comes from it counts only with the digest given beside."""

@@ -31,7 +31,7 @@ def refusal_of_bucket(place: Place, answer: str, status: int, content: bytes) ->
     found = CODE.search(content)
     said = found[1].decode() if found else ""
     sentence = place.sentence(f"{answer} ({said})" if said else answer)
-    if status in {401, 403} or said in KEYS:  # versitygw knows no such user: 404
+    if status in {401, 403} or said in KEYS | EXPIRED:  # AWS answers 400 to an old token, versitygw 404 to a wrong key
         return RepositoryError("REPO_FORBIDDEN", sentence, hint=_why_forbidden(said))
     if status in {404, 410}:
         hint = "there is no such bucket or key: compare both with the server, and its endpoint with inputs.s3"

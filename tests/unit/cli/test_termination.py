@@ -152,13 +152,13 @@ def test_a_former_message_is_replaced(tmp_path: Path) -> None:
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 
-@pytest.mark.parametrize("where", ["environment", "folder"])
+@pytest.mark.parametrize("where", ["environment", "S3", "S3_INPUTS"])
 def test_secrets_are_hidden_wherever_they_come_from(tmp_path: Path, where: str) -> None:
     environment: dict[str, Any] = {"AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": f"{SECRET}-longer"}
-    if where == "folder":
+    if where != "environment":
         for name, value in environment.items():
             (tmp_path / name).write_text(f"{value}\n")
-        environment = {"IMAGE_COMPOSER_S3_CREDENTIALS": str(tmp_path)}
+        environment = {f"IMAGE_COMPOSER_{where}_CREDENTIALS": str(tmp_path)}
     hide = hider(environment)
     error = ComposerError("X", f"refused: {SECRET}-longer and {SECRET}", hint=f"not {SECRET}")
     content = message_bytes("publish", Conclusion(failure=error, note=SECRET), hide).decode()
@@ -172,6 +172,13 @@ def test_passwords_in_addresses_are_hidden() -> None:
         hide("proxy http://me:secret@proxy:3128/ and s3://images/a") == "proxy http://***@proxy:3128/ and s3://images/a"
     )
     assert hide("a short text") == "a short text"
+
+
+def test_what_opens_a_pre_signed_address_is_hidden() -> None:
+    address = "https://s3.example.org/a?X-Amz-Expires=60&X-Amz-Security-Token=a%2Fb%3D&X-Amz-Signature=0a1b2c"
+    assert hider({})(f"downloading {address}, again") == (
+        "downloading https://s3.example.org/a?X-Amz-Expires=60&X-Amz-Security-Token=***&X-Amz-Signature=***, again"
+    )
 
 
 def test_a_log_file_is_added_to_and_its_folder_open_to_other_users(tmp_path: Path) -> None:

@@ -32,10 +32,12 @@ EVERYTHING: Body = {
         "files": [
             {"path": "/etc/gateway/token", "secretRef": {"name": "gateway", "key": "token"}},
             {"path": "/etc/gateway/rules", "configMapRef": {"name": "gateway", "key": "rules"}},
+            {"path": "/srv/model", "url": "s3://models/gateway", "sha256": "0" * 64},
         ],
         "trees": [{"name": "pages", "path": "/srv", "configMapRef": {"name": "pages"}}],
         "scripts": [{"name": "audit", "configMapRef": {"name": "gateway", "key": "audit.sh"}}],
     },
+    "inputs": {"s3": {"endpoint": "http://inputs.example:9000", "credentialsSecretRef": {"name": "inputs"}}},
     "lockRef": {"name": "locks", "key": "edge.json"},
     "build": {
         "timeout": "90m",
@@ -140,6 +142,26 @@ def test_credentials_are_seen_where_the_bucket_is_reached_and_nowhere_else(spec:
     assert holders == {"log", "preflight", "publish"}
 
 
+def test_credentials_of_inputs_are_seen_where_addresses_are_signed_and_nowhere_else() -> None:
+    job = made(**EVERYTHING)
+    holders = {
+        name
+        for name, container in containers(job).items()
+        if any(mount["name"] == "s3-inputs" for mount in container["volumeMounts"])
+        or any(entry["name"] == "IMAGE_COMPOSER_S3_INPUTS_CREDENTIALS" for entry in container["env"])
+    }
+    assert holders == {"preflight"}
+    [volume] = [each for each in job["spec"]["template"]["spec"]["volumes"] if each["name"] == "s3-inputs"]
+    assert {source["secret"]["name"] for source in volume["projected"]["sources"]} == {"inputs"}
+    document = json.loads(job["spec"]["template"]["metadata"]["annotations"]["imagecomposer.dev/document"])
+    assert document["spec"]["inputs"]["s3"]["endpoint"] == "http://inputs.example:9000"
+
+
+def test_a_server_of_inputs_without_a_secret_is_asked_as_the_pod_itself() -> None:
+    job = made(**{**EVERYTHING, "inputs": {"s3": {"endpoint": "http://inputs.example:9000"}}})
+    assert "s3-inputs" not in json.dumps(job)
+
+
 def test_a_folder_beside_the_document_is_refused_where_there_is_none() -> None:
     tree = {"name": "site", "path": "/srv", "folder": "site"}
     with pytest.raises(
@@ -177,6 +199,9 @@ def test_signatures_without_a_key_are_refused_before_anything_is_built() -> None
 
 def test_another_secret_is_another_run() -> None:
     one, other = (made(**{**SIGNED, "secureBoot": {"keySecretRef": {"name": name}}}) for name in ("a", "b"))
+    assert one["metadata"]["name"] != other["metadata"]["name"]
+    inputs = [{"s3": {"credentialsSecretRef": {"name": name}}} for name in ("a", "b")]
+    one, other = (made(**{**EVERYTHING, "inputs": each}) for each in inputs)
     assert one["metadata"]["name"] != other["metadata"]["name"]
 
 

@@ -205,6 +205,21 @@ def test_a_manifest_that_is_parsed_already_is_checked_in_the_same_way() -> None:
         ),
         (requesting(lockRef={}), ["spec.lockRef.name: is missing"]),
         (
+            requesting(inputs={"s3": {"endpoint": "http://s3.example.org", "caBundle": "x", "bucket": "b"}}),
+            ["spec.inputs.s3.bucket: unknown field"],
+        ),
+        (
+            requesting(inputs={"s3": {"endpoint": "http://s3.example.org", "caBundle": "PRIVATE KEY"}}),
+            [
+                "spec.inputs.s3.caBundle: is without use: the endpoint is http, where no certificate is shown",
+                "spec.inputs.s3.caBundle: holds a private key; give certificates only",
+            ],
+        ),
+        (
+            requesting(inputs={"s3": {}}),
+            ["spec.inputs: is without use: nothing of the image comes from s3://BUCKET/KEY"],
+        ),
+        (
             requesting(secureBoot={"key": "x"}),
             ["spec.secureBoot.keySecretRef: is missing", "spec.secureBoot.key: unknown field"],
         ),

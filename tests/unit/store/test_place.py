@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_composer.errors import RepositoryError
-from image_composer.store.place import Place, bypasses_proxy
+from image_composer.store.place import Place, Signed, bypasses_proxy
 from image_composer.store.transport import retry_after
 
 
@@ -45,6 +45,28 @@ def test_a_host_is_reached_without_the_proxy_when_listed(host: str, no_proxy: st
 )
 def test_a_redirect_leads_on_with_the_credentials_of_its_server_only(start: str, location: str, expected: str) -> None:
     assert Place.of(start, "main").redirected(location).parts.geturl() == expected
+
+
+SIGNED = Signed("https://s3.example.org/models/a?X-Amz-Signature=0123abcd", "PEM")
+
+
+def test_what_is_signed_is_asked_for_by_an_address_and_told_by_its_name() -> None:
+    place = Place.of("s3://models/a", "files[2]").signed(SIGNED)
+    assert place.url == SIGNED.url
+    assert place.authorities == "PEM"
+    assert place.sentence(f"no such {place.url}") == (
+        "files[2]: s3://models/a: no such https://s3.example.org/models/a?..."
+    )
+
+
+def test_a_redirect_of_what_is_signed_tells_no_signature_either() -> None:
+    place = Place.of("s3://models/a", "files[2]").signed(SIGNED)
+    led = place.redirected(SIGNED.url.replace("s3.", "s3.eu."))
+    assert led.sentence(led.url) == "files[2]: s3://models/a: https://s3.eu.example.org/models/a?..."
+    for location in ("http://s3.example.org/models/a?X-Amz-Signature=4567", "https://[?X-Amz-Signature=4567"):
+        with pytest.raises(RepositoryError) as caught:
+            place.redirected(location)
+        assert "X-Amz-Signature" not in caught.value.message
 
 
 @given(st.text())
