@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from image_composer.digest import bytes_sha256
-from support.cluster import Cluster, S3Server
+from support.cluster import S3Server
+from support.cluster.choose import Cluster
 from support.disks import partition_table, say
 from support.keys import KeyPair, make_keys
 from support.operators import Builds, Installed, add_secret, message_of, objects, reason_of, tiny

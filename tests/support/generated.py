@@ -71,7 +71,8 @@ def texts(node: Node, name: str) -> st.SearchStrategy[str]:
     known = NARROWED if "pattern" in node else CHECKED
     if name in known:
         return st.sampled_from(known[name])
-    found = st.from_regex(re.compile(STRICTER.get(node["pattern"], node["pattern"]), re.ASCII), fullmatch=True)
+    pattern: str = node["pattern"]
+    found = st.from_regex(re.compile(STRICTER.get(pattern, pattern), re.ASCII), fullmatch=True)
     return found.filter(
         lambda text: (
             node.get("minLength", 0) <= len(text) <= node["maxLength"] and not {".", ".."} & set(text.split("/"))
