@@ -46,12 +46,18 @@ class Stage:
 
 
 STAGES: Sequence[Stage] = (
-    Stage("validate", "checking the document", (), ("spec.json", "destination.json"), step("validate:validate")),
+    Stage(
+        "validate",
+        "checking the document",
+        (),
+        ("spec.json", "destination.json", "input-server.json"),
+        step("validate:validate"),
+    ),
     Stage("resolve", "resolving packages", ("spec.json",), ("lock.json",), step("resolve:lock_packages")),
     Stage(
         "fetch",
         "fetching packages",
-        ("spec.json", "lock.json"),
+        ("spec.json", "lock.json", "input-server.json"),  # and signed-inputs.json, which it takes away
         ("packages", "inputs", "fetch.json"),
         step("fetch:fetch_packages"),
     ),
