@@ -228,6 +228,7 @@ def test_a_job_that_gets_no_pod_says_why(warning: tuple[str, str], reason: str) 
     ("message", "reason"),
     [
         ('MountVolume.SetUp failed for volume "s3" : secret "s3" not found', "MissingSecret"),
+        ('MountVolume.SetUp failed for volume "s3-inputs" : secret "inputs" not found', "MissingSecret"),
         (
             'MountVolume.SetUp failed for volume "s3" : references non-existent secret key: AWS_ACCESS_KEY_ID',
             "MissingSecret",
