@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from image_composer.run import Runner
-from image_composer.verify.boot import Machine
-from image_composer.verify.qemu import Hardware, choose_accelerator, find_firmware
 from support.cluster import S3Server
 from support.countingmirror import CountingMirror
 from support.operators import Builds, Installed, condition, has_ended, message_of, objects, reason_of, tiny
@@ -23,7 +19,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.network, pytest.mark.build]
 
 EXAMPLE = Path(__file__).parents[2] / "examples/debian-12.yaml"
 STAGES = ["validate", "preflight", "resolve", "fetch", "assemble", "image", "attest", "verify", "publish"]
-BOOT_SECONDS = 600.0
+BOOT_SECONDS = 900.0
+"""For a build whose pod starts the image: two to four minutes without KVM."""
 
 
 def test_builds_at_once_on_one_node_all_succeed_and_fetch_each_package_once(
@@ -47,7 +44,6 @@ class Built:
     """The example, applied and built."""
 
     name: str
-    seconds: float
     seen: list[dict[str, Any]]
     """Every status that was seen on the way, in order."""
 
@@ -59,12 +55,7 @@ class Built:
 @pytest.fixture(scope="module")
 def example(builds: Builds) -> Built:
     """The example as it stands in the repository: nothing of it but the namespace is the test's."""
-    manifest = yaml.safe_load(EXAMPLE.read_text())
-    # The package cache is filled by another build of the same packages, as on a node in use.
-    builds.apply("warm", {**manifest["spec"], "image": {**manifest["spec"]["image"], "version": "0.9.0"}})
-    assert reason_of(builds.wait_for_end("warm")) == "Succeeded"
-    name = manifest["metadata"]["name"]
-    started = time.monotonic()
+    name = yaml.safe_load(EXAMPLE.read_text())["metadata"]["name"]
     builds.kubectl("apply", "-f", str(EXAMPLE))
     seen: list[dict[str, Any]] = []
 
@@ -74,7 +65,7 @@ def example(builds: Builds) -> Built:
         return has_ended(status)
 
     builds.wait(name, until, "has ended")
-    return Built(name, time.monotonic() - started, seen)
+    return Built(name, seen)
 
 
 def test_the_example_is_ready_and_its_status_says_what_there_is(example: Built, builds: Builds) -> None:
@@ -151,20 +142,6 @@ def test_the_pod_could_do_no_more_than_it_had_to(example: Built, builds: Builds)
     assert [each["name"] for each in containers if each["securityContext"].get("privileged")] == ["assemble", "image"]
 
 
-@pytest.mark.boot
-def test_the_image_from_the_bucket_boots(example: Built, s3: S3Server, tmp_path: Path) -> None:
-    [image] = example.status["artifacts"]
-    disk = tmp_path / "disk.raw"
-    s3.client().download_file("images", _key(image["uri"]), str(disk))
-    with disk.open("rb") as stream:
-        assert hashlib.file_digest(stream, "sha256").hexdigest() == image["sha256"]
-    runner = Runner()
-    hardware = Hardware(accelerator=choose_accelerator(runner), firmware=find_firmware())
-    with Machine(runner, disk, hardware) as machine:
-        machine.wait_for(r"debian login: ", BOOT_SECONDS)
-    disk.unlink()
-
-
 def test_the_same_again_is_reused_at_once(example: Built, builds: Builds) -> None:
     """A resource that is deleted and applied again finds what it had published."""
     folder = example.status["folder"]
@@ -178,19 +155,45 @@ def test_the_same_again_is_reused_at_once(example: Built, builds: Builds) -> Non
     assert {stage["state"] for stage in status["stages"]} <= {"Succeeded", "Skipped"}
 
 
-def test_a_lock_of_an_earlier_build_makes_the_same_image(example: Built, builds: Builds, s3: S3Server) -> None:
+@pytest.fixture(scope="module")
+def locked(example: Built, builds: Builds, s3: S3Server) -> dict[str, Any]:
+    """The status of the same image built by the example's lock, and started in its pod before it is published.
+
+    What waits for its lock is told so.
+    """
     lock = s3.client().get_object(Bucket="images", Key=_key(example.status["lock"]["uri"]))["Body"].read().decode()
-    image = {**yaml.safe_load(EXAMPLE.read_text())["spec"]["image"]}
+    image = {**yaml.safe_load(EXAMPLE.read_text())["spec"]["image"], "verify": {"boot": True, "bootTimeout": "15m"}}
     builds.apply("locked", {"image": image, "lockRef": {"name": "lock"}})
     status = builds.wait_for_reason("locked", "MissingLock", seconds=30)
     assert "lock" in message_of(status)
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "lock"}, "data": {"lock.json": lock}}
     builds.kubectl("apply", "-f", "-", input=json.dumps(manifest))
-    status = builds.wait_for_end("locked")
+    status = builds.wait_for_end("locked", seconds=BOOT_SECONDS)
     assert reason_of(status) == "Succeeded", message_of(status)
-    assert status["lockDigest"] == example.status["lockDigest"]
-    assert [each["sha256"] for each in status["artifacts"]] == [each["sha256"] for each in example.status["artifacts"]]
-    assert status["folder"] != example.status["folder"]
+    return status
+
+
+def test_a_lock_of_an_earlier_build_makes_the_same_image(example: Built, locked: dict[str, Any]) -> None:
+    assert locked["lockDigest"] == example.status["lockDigest"]
+    assert [each["sha256"] for each in locked["artifacts"]] == [each["sha256"] for each in example.status["artifacts"]]
+    assert locked["folder"] != example.status["folder"]
+
+
+@pytest.mark.boot
+def test_what_comes_from_the_bucket_is_the_image_that_started_in_its_pod(
+    locked: dict[str, Any], s3: S3Server, tmp_path: Path
+) -> None:
+    verdict = locked["sbom"]["uri"].replace(".spdx.json", ".verify.json")
+    boot = json.loads(s3.client().get_object(Bucket="images", Key=_key(verdict))["Body"].read())["boot"]
+    assert (boot["outcome"], boot["marker"], boot["state"], boot["failedUnits"]) == ("passed", "witness", "running", [])
+    assert boot["kernel"] == locked["kernelVersion"]
+    assert any("Startup finished" in line for line in boot["analyze"])
+    [image] = locked["artifacts"]
+    disk = tmp_path / "disk.raw"
+    s3.client().download_file("images", _key(image["uri"]), str(disk))
+    with disk.open("rb") as stream:
+        assert hashlib.file_digest(stream, "sha256").hexdigest() == image["sha256"]
+    disk.unlink()
 
 
 def _key(uri: str) -> str:

@@ -15,7 +15,7 @@ from image_composer_providers.elxr.provider import PROVIDER
 from support.composer import Composer, write_document
 from support.elxrrepo import FIRMWARE, KEYRING, ElxrArchive, elxr_archive
 from support.guest import FirstBoot, first_boot, versions
-from support.image import Credentials, Image, build, immutable_document
+from support.image import ARGUMENT, VIRTUAL, Credentials, Image, build, immutable_document
 from support.marks import on_the_machine
 from support.started import ImmutableMachine
 
@@ -43,6 +43,7 @@ def image(site: Composer, credentials: Credentials, tmp_path_factory: pytest.Tem
         "name": "gate-elxr",
         "target": {"distribution": "elxr", "release": "12", "architecture": "x86_64"},
         "profile": "edge",
+        "kernel": {"package": VIRTUAL, "commandLine": [ARGUMENT]},
         "packages": ["htop", FIRMWARE],
         "excludePackages": ["wget"],
     }

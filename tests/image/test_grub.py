@@ -15,7 +15,7 @@ from image_composer.verify.qemu import Hardware, choose_accelerator, find_firmwa
 from support.composer import Composer, write_document
 from support.disks import say
 from support.guest import BOOT_SECONDS, FirstBoot, first_boot
-from support.image import ARGUMENT, Credentials, Image, build, document
+from support.image import ARGUMENT, VIRTUAL, Credentials, Image, build, document
 from support.marks import on_the_machine
 
 pytestmark = [pytest.mark.build, pytest.mark.network]
@@ -32,7 +32,7 @@ def image(composer: Composer, credentials: Credentials, tmp_path_factory: pytest
         "name": "gate-grub",
         "packages": ["openssh-server"],
         "excludePackages": [],
-        "kernel": {"commandLine": [QUOTED, ARGUMENT]},
+        "kernel": {"package": VIRTUAL, "commandLine": [QUOTED, ARGUMENT]},
         "bootLoader": {"type": "grub", "firmware": "both"},
         "outputs": [{"format": "raw"}],
     }

@@ -23,7 +23,7 @@ from image_composer.verify.qemu import Firmware, Hardware, choose_accelerator, f
 from support.composer import Composer, write_document
 from support.disks import say
 from support.guest import BOOT_SECONDS, FirstBoot, first_boot, in_setup_mode
-from support.image import Credentials, Image, build, document
+from support.image import ARGUMENT, VIRTUAL, Credentials, Image, build, document
 from support.keys import KeyPair, make_keys
 from support.marks import on_the_machine
 
@@ -51,6 +51,7 @@ def image(
         **document("13", credentials),  # without partitions of its own
         "name": "gate-immutable",
         "target": {"distribution": "debian", "release": "12", "architecture": "x86_64"},
+        "kernel": {"package": VIRTUAL, "commandLine": [ARGUMENT]},
         "mutability": "immutable",
         "secureBoot": {"certificate": keys.pem, "enroll": "force"},
         "outputs": [{"format": "raw"}],

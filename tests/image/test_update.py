@@ -20,7 +20,7 @@ from image_composer.verify.qemu import Hardware, choose_accelerator, find_firmwa
 from support.composer import Composer, write_document
 from support.guest import BOOT_SECONDS, GROWTH, Fact, Ssh, free_port, read_facts
 from support.httpserver import HttpServer
-from support.image import Credentials, Image, build
+from support.image import VIRTUAL, Credentials, Image, build
 from support.marks import on_the_machine
 from support.openpgp import Key, Keychain
 
@@ -84,6 +84,7 @@ def asked(version: str, url: str, key: str, credentials: Credentials, *outputs: 
         "version": version,
         "target": {"distribution": "debian", "release": "13", "architecture": "x86_64"},
         "packages": ["openssh-server"],
+        "kernel": {"package": VIRTUAL},
         "users": [{"name": "alice", "sshAuthorizedKeys": [credentials.public_key], "sudo": "passwordless"}],
         "mutability": "immutable",
         "immutable": {"update": {"url": url, "key": key}},

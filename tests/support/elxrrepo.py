@@ -40,7 +40,7 @@ KEYRING = "elxr-archive-keyring"
 FIRMWARE = "firmware-example"
 """The only package of non-free-firmware."""
 
-ADDED = ("chrony", "gawk", "htop")
+ADDED = ("chrony", "gawk", "htop", "linux-image-cloud-amd64")
 """What specs may ask for beyond the profiles."""
 
 OS_RELEASE = """\
