@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from image_composer.errors import Problem
 from image_composer.spec import rules_disk, rules_system
@@ -24,9 +23,6 @@ from image_composer.spec.problems import Finding
 from image_composer.spec.rules_update import PUBLIC_KEY, sizes_fit, update_can_be_trusted
 from image_composer.spec.source import in_bucket
 from image_composer.spec.trusted import Immutable, Mutability
-
-if TYPE_CHECKING:
-    pass
 
 COMPRESSED_INSIDE = frozenset({OutputFormat.QCOW2, OutputFormat.VMDK, OutputFormat.ISO})
 """Formats whose content is compressed already; compressing them once more takes time and saves nothing."""
