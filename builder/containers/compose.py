@@ -13,7 +13,7 @@ from containers.cache import LayerCache
 from containers.debian import DebianLayer
 from containers.layer import Layer
 from containers.python import PythonLayers, check_interpreter, wheel_digest
-from containers.recipes import ENVIRONMENT, PYTHON, SETUP, UNPRIVILEGED, Recipe
+from containers.recipes import ENVIRONMENT, SETUP, UNPRIVILEGED, Recipe
 from image_composer import __version__
 from image_composer.cli.session import Session
 from image_composer.digest import file_sha256, json_sha256
@@ -76,16 +76,17 @@ class ImageMaker:
         wheels = [python.solv_wheel()] if recipe.solv else []
         parts = [SETUP / recipe.requirements, *wheels, Path(__file__).with_name("python.py")]
         return self.cache.layer(
-            _key("packages", PYTHON, [file_sha256(path) for path in parts]),
+            _key("packages", sys.version, [file_sha256(path) for path in parts]),  # which compiles the modules
             lambda path: python.write_packages(path, recipe, wheels),
         )
 
     def _project(self, recipe: Recipe, python: PythonLayers) -> Layer:
+        made_by = Path(__file__).with_name("python.py")
         with tempfile.TemporaryDirectory() as work:
             wheel = python.project_wheel(Path(work))
             content = wheel_digest(wheel, recipe.left_out)
             return self.cache.layer(
-                _key("project", recipe.program, content, file_sha256(Path(__file__).with_name("python.py"))),
+                _key("project", sys.version, recipe.program, content, file_sha256(made_by)),
                 lambda path: python.write_project(path, recipe, wheel),
             )
 
