@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,21 +58,27 @@ class LayerCache:
 
     def trim(self) -> None:
         """Remove all but the layers used last, and what a killed run left behind."""
-        used = sorted(
-            (path for path in self.folder.glob("*.json") if not path.name.endswith(".lock.json")),
-            key=lambda path: -path.stat().st_mtime,
-        )
-        for facts in used[KEPT:]:
+        used = [(at, path) for at, path in _files(self.folder, "*.json") if not path.name.endswith(".lock.json")]
+        for _, facts in sorted(used, reverse=True)[KEPT:]:
             facts.unlink(missing_ok=True)
             facts.with_suffix(".tar").unlink(missing_ok=True)
-        for path in self.folder.glob("*.part"):
-            if time.time() - path.stat().st_mtime > LOCK_SECONDS:
+        for at, path in _files(self.folder, "*.part"):
+            if time.time() - at > LOCK_SECONDS:
                 path.unlink(missing_ok=True)
 
     @contextmanager
     def _claimed(self, key: str) -> Iterator[None]:
         with claim(self.folder / f".{key}.claim", time.sleep):
             yield
+
+
+def _files(folder: Path, pattern: str) -> list[tuple[float, Path]]:
+    """Give files with the time of their last use; those that somebody else removes meanwhile are none."""
+    found = []
+    for path in folder.glob(pattern):
+        with suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime, path))
+    return found
 
 
 def _write(path: Path, text: str) -> None:

@@ -79,6 +79,14 @@ def test_the_layers_used_last_are_kept(cache: LayerCache) -> None:
     assert not (cache.folder / "killed.part").exists()
 
 
+def test_what_others_remove_while_it_is_looked_at_is_passed_over(cache: LayerCache) -> None:
+    kept = cache.layer("key", Maker())
+    for name in ("gone.json", "gone.part"):  # listed, and not there when it is looked at
+        (cache.folder / name).symlink_to("nowhere")
+    cache.trim()
+    assert kept.path.exists()
+
+
 def test_a_lock_is_used_for_a_day(cache: LayerCache) -> None:
     assert cache.lock("key", lambda: lock("a"), refresh=False) == lock("a")
     assert cache.lock("key", lambda: lock("b"), refresh=False) == lock("a")
