@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -86,20 +86,38 @@ def opened_client(
         )
         credentials = read_credentials(settings.s3_credentials)
         try:
-            client: S3Client = boto3.session.Session().client(
-                "s3",
-                aws_access_key_id=credentials.access_key,
-                aws_secret_access_key=credentials.secret_key,
-                aws_session_token=credentials.session_token,
-                endpoint_url=place.endpoint,
-                region_name=place.region,
-                verify=authorities,
-                config=config,
-            )
+            client = stack.enter_context(closing(new_client(place, credentials, config, authorities)))
         except (botocore.exceptions.BotoCoreError, ValueError) as error:
             raise explain(error, "can't prepare for the server", place) from error
-        stack.callback(client.close)
         yield client
+
+
+def new_client(
+    server: S3Server | None, credentials: Credentials, config: Config, authorities: str | None = None
+) -> S3Client:
+    """Give a client, which the caller closes.
+
+    Args:
+        server: what it asks; what AWS programs are told on this machine when absent.
+        credentials: what it signs with.
+        config: how it asks.
+        authorities: file that the server's certificate is checked against; the public ones when absent.
+
+    Raises:
+        BotoCoreError: no client can be made of that.
+        ValueError: the endpoint is no address.
+    """
+    client: S3Client = boto3.session.Session().client(
+        "s3",
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.session_token,
+        endpoint_url=server.endpoint if server else None,
+        region_name=server.region if server else None,
+        verify=authorities,
+        config=config,
+    )
+    return client
 
 
 def read_credentials(folder: Path | None) -> Credentials:
