@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from image_composer.spec.base import Flag, SpecModel
+from image_composer.spec.source import BUCKET
 
 ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", max_length=253)]
 """Name of a Kubernetes object (RFC 1123 subdomain)."""
@@ -14,7 +15,7 @@ ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,2
 DataKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,253}$", max_length=253)]
 """Key in a Secret or ConfigMap."""
 
-BucketName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", max_length=63)]
+BucketName = Annotated[str, StringConstraints(pattern=rf"^{BUCKET}$", max_length=63)]
 """A bucket's name as S3 accepts it."""
 
 KeyPrefix = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -34,6 +35,7 @@ from image_composer.spec.outputs import (
 )
 from image_composer.spec.scripts import Script, VariableName
 from image_composer.spec.software import Artifact, CloudInit, Minimize, PackageManager
+from image_composer.spec.source import in_bucket
 from image_composer.spec.system import KernelModules, Locale, Messages, Rules, Selinux, Systemd, Trust
 from image_composer.spec.text import Line, SysctlName
 from image_composer.spec.trusted import Immutable, Mutability, SecureBoot
@@ -272,17 +274,22 @@ class ImageSpec(SpecModel):
         return any(output.format is OutputFormat.ISO for output in self.outputs)
 
     @property
-    def sources(self) -> dict[str, str]:
-        """Where everything is downloaded from, by the path of its field, for example `files[3]`."""
-        urls: dict[str, list[str | None]] = {
-            "files": [file.url for file in self.files],
-            "scripts": [script.url for script in self.scripts],
-            "trees": [tree.url for tree in self.trees],
-            "artifacts": [artifact.url for artifact in self.artifacts],
+    def downloaded(self) -> dict[str, File | Script | Tree | Artifact]:
+        """All that comes from a url, by the path of its field, for example `files[3]`."""
+        fields: dict[str, Sequence[File | Script | Tree | Artifact]] = {
+            "files": self.files,
+            "scripts": self.scripts,
+            "trees": self.trees,
+            "artifacts": self.artifacts,
         }
         return {
-            f"{field}[{number}]": url
-            for field, given in urls.items()
-            for number, url in enumerate(given)
-            if url is not None
+            f"{field}[{number}]": item
+            for field, items in fields.items()
+            for number, item in enumerate(items)
+            if item.url is not None
         }
+
+    @property
+    def in_buckets(self) -> dict[str, str]:
+        """The `s3://` addresses among them, by the same paths."""
+        return {path: item.url for path, item in self.downloaded.items() if item.url and in_bucket(item.url)}

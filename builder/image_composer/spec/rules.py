@@ -21,7 +21,6 @@ from image_composer.spec.packages import parse_package_request
 from image_composer.spec.pod import Medium
 from image_composer.spec.problems import Finding
 from image_composer.spec.rules_update import PUBLIC_KEY, sizes_fit, update_can_be_trusted
-from image_composer.spec.source import in_bucket
 from image_composer.spec.trusted import Immutable, Mutability
 
 COMPRESSED_INSIDE = frozenset({OutputFormat.QCOW2, OutputFormat.VMDK, OutputFormat.ISO})
@@ -68,7 +67,7 @@ def key_problems(spec: ImageSpec, request: BuildRequest) -> list[Problem]:
     """Give what is wrong between an image and what stands beside it, both right by themselves."""
     if request.secure_boot is not None and spec.secure_boot is None:
         return [Problem("spec.secureBoot", "is without use: image.secureBoot says for what")]
-    if request.inputs is not None and not any(map(in_bucket, spec.sources.values())):
+    if request.inputs is not None and not spec.in_buckets:
         return [Problem("spec.inputs", "is without use: nothing of the image comes from s3://BUCKET/KEY")]
     return []
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, StringConstraints
 SCHEME = "s3://"
 
 BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
-"""As `BucketName`."""
+"""A bucket's name as S3 accepts it."""
 
 SEGMENT = r"""(\.{0,2}[!-"\x24-\-0->@-~][!-"\x24-.0->@-~]*|\.{3,}[!-"\x24-.0->@-~]*)"""
 """A segment of a key: printable ASCII without `#`, `/` and `?`, and neither `.` nor `..`, which clients take away."""

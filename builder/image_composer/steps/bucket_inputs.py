@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cached_property
 
 from image_composer.errors import ComposerError
-from image_composer.spec.source import in_bucket
 from image_composer.steps.build import Build
 from image_composer.store.download import Downloader
 from image_composer.store.place import Signed
@@ -19,18 +18,13 @@ READABLE = 0o644
 """Mode of the signed addresses: `fetch` is another user than `preflight`, without the right to read what it may not."""
 
 
-def in_buckets(build: Build) -> dict[str, str]:
-    """Give the s3:// addresses of the image, by the path of their field."""
-    return {path: url for path, url in build.spec.image.sources.items() if in_bucket(url)}
-
-
 def sign_inputs(build: Build) -> None:
     """Write down signed addresses for `fetch`; nothing when the image takes nothing out of a bucket.
 
     Raises:
         InputError: INPUT_CREDENTIALS, INPUT_SERVER.
     """
-    wanted = in_buckets(build)
+    wanted = build.spec.image.in_buckets
     if wanted:
         workspace = build.workspace
         workspace.write(workspace.signed_inputs, signed(build, wanted))
@@ -44,7 +38,7 @@ def forget_signed(build: Build) -> None:
 
 def bucket_downloader(build: Build) -> Downloader:
     """Give a downloader that knows the addresses of objects in buckets too."""
-    if not in_buckets(build):
+    if not build.spec.image.in_buckets:
         return build.downloader
     return Downloader(build.settings, build.reporter, sign=_Addresses(build).sign)
 
@@ -74,7 +68,7 @@ class _Addresses:
     def _known(self) -> SignedInputs:
         build = self._build
         file = build.workspace.signed_inputs
-        return build.workspace.read(file, SignedInputs) if file.exists() else signed(build, in_buckets(build))
+        return build.workspace.read(file, SignedInputs) if file.exists() else signed(build, build.spec.image.in_buckets)
 
     def sign(self, path: str, url: str) -> Signed:
         """Give the address of an object that a field takes."""

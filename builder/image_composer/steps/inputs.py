@@ -16,9 +16,10 @@ from image_composer.digest import file_sha256
 from image_composer.errors import Problem, RepositoryError, SpecError
 from image_composer.settings import MIB
 from image_composer.spec.document import Document
-from image_composer.spec.files import File, KeyRef, Tree
+from image_composer.spec.files import File, KeyRef
 from image_composer.spec.image import ImageSpec
 from image_composer.spec.scripts import Script
+from image_composer.spec.software import Artifact
 from image_composer.steps.bucket_inputs import bucket_downloader
 from image_composer.steps.build import Build
 from image_composer.steps.trees import CONFIG_MAPS, check_trees, local_trees
@@ -49,12 +50,10 @@ class Download:
 
 def downloads(spec: ImageSpec) -> list[Download]:
     """Give all that a document downloads, but for artifacts, which are too large to be held in memory."""
-    items: list[tuple[str, File | Script | Tree]] = [*_items(spec)]
-    items += [(f"trees[{number}]", tree) for number, tree in enumerate(spec.trees)]
     return [
         Download(path, item.url, item.sha256)
-        for path, item in items
-        if item.url is not None and item.sha256 is not None
+        for path, item in spec.downloaded.items()
+        if not isinstance(item, Artifact) and item.url is not None and item.sha256 is not None
     ]
 
 

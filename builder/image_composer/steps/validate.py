@@ -16,7 +16,6 @@ from image_composer.spec.certificate import read_pem
 from image_composer.spec.document import HINT, Document, Placement, read_document, read_placement
 from image_composer.spec.location import content_digest, folder_key
 from image_composer.spec.rules_target import target_problems
-from image_composer.spec.source import in_bucket
 from image_composer.steps.architecture import check_architecture
 from image_composer.steps.build import Build
 from image_composer.steps.inputs import check_inputs
@@ -32,8 +31,8 @@ def validate(build: Build) -> None:
         PublishError: what comes out could not be published.
     """
     workspace, content = build.workspace, build.document or b""
-    former_run = (workspace.spec, workspace.destination, workspace.published)
-    for former in (*former_run, workspace.input_server, workspace.signed_inputs):
+    told = (workspace.spec, workspace.destination, workspace.input_server)
+    for former in (*told, workspace.signed_inputs, workspace.published):
         former.unlink(missing_ok=True)
     if build.destination is None:
         with suppress(SpecError):  # it is told with everything else, below
@@ -64,7 +63,7 @@ def write_place(build: Build, placement: Placement, folder: str | None = None) -
 def input_server(document: Document) -> InputServer | None:
     """Give where `s3://` addresses of the image are; nothing when there are none, or only this machine knows."""
     request = document.request
-    if not any(map(in_bucket, document.spec.sources.values())):
+    if not document.spec.in_buckets:
         return None
     if request.inputs is not None:
         return InputServer(s3=request.inputs.s3, own=True)
