@@ -6,12 +6,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from containers.layer import Layer
 from image_composer.repository.lock import Lock, lock_text
+from image_composer.store.files import entries
 from image_composer.store.locks import claim
 
 KEPT = 24
@@ -58,27 +59,18 @@ class LayerCache:
 
     def trim(self) -> None:
         """Remove all but the layers used last, and what a killed run left behind."""
-        used = [(at, path) for at, path in _files(self.folder, "*.json") if not path.name.endswith(".lock.json")]
-        for _, facts in sorted(used, reverse=True)[KEPT:]:
-            facts.unlink(missing_ok=True)
-            facts.with_suffix(".tar").unlink(missing_ok=True)
-        for at, path in _files(self.folder, "*.part"):
-            if time.time() - at > LOCK_SECONDS:
-                path.unlink(missing_ok=True)
+        layers = [entry for entry in entries(self.folder, "*.json") if not entry.path.name.endswith(".lock.json")]
+        for entry in sorted(layers, key=lambda entry: -entry.used)[KEPT:]:
+            entry.path.unlink(missing_ok=True)
+            entry.path.with_suffix(".tar").unlink(missing_ok=True)
+        for entry in entries(self.folder, "*.part"):
+            if time.time() - entry.used > LOCK_SECONDS:
+                entry.path.unlink(missing_ok=True)
 
     @contextmanager
     def _claimed(self, key: str) -> Iterator[None]:
         with claim(self.folder / f".{key}.claim", time.sleep):
             yield
-
-
-def _files(folder: Path, pattern: str) -> list[tuple[float, Path]]:
-    """Give files with the time of their last use; those that somebody else removes meanwhile are none."""
-    found = []
-    for path in folder.glob(pattern):
-        with suppress(FileNotFoundError):
-            found.append((path.stat().st_mtime, path))
-    return found
 
 
 def _write(path: Path, text: str) -> None:

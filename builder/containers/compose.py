@@ -74,19 +74,18 @@ class ImageMaker:
 
     def _packages(self, recipe: Recipe, python: PythonLayers) -> Layer:
         wheels = [python.solv_wheel()] if recipe.solv else []
-        parts = [SETUP / recipe.requirements, *wheels, Path(__file__).with_name("python.py")]
+        parts = [SETUP / recipe.requirements, *wheels]
         return self.cache.layer(
-            _key("packages", sys.version, [file_sha256(path) for path in parts]),  # which compiles the modules
+            _compiled_key("packages", [file_sha256(path) for path in parts]),
             lambda path: python.write_packages(path, recipe, wheels),
         )
 
     def _project(self, recipe: Recipe, python: PythonLayers) -> Layer:
-        made_by = Path(__file__).with_name("python.py")
         with tempfile.TemporaryDirectory() as work:
             wheel = python.project_wheel(Path(work))
             content = wheel_digest(wheel, recipe.left_out)
             return self.cache.layer(
-                _key("project", sys.version, recipe.program, content, file_sha256(made_by)),
+                _compiled_key("project", recipe.program, content),
                 lambda path: python.write_project(path, recipe, wheel),
             )
 
@@ -99,3 +98,8 @@ def base_modules() -> list[Path]:
     """Give the modules that decide what the lowest layer looks like."""
     here = [Path(__file__).with_name(f"{name}.py") for name in ("debian", "layer", "shrink")]
     return here + sorted(Path(install_deb.__file__).parent.glob("*.py"))
+
+
+def _compiled_key(*parts: Any) -> str:
+    """Give the key of a layer that holds modules: what another interpreter compiles has other bytes."""
+    return _key(*parts, sys.version, file_sha256(Path(__file__).with_name("python.py")))
