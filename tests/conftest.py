@@ -11,6 +11,8 @@ from hypothesis import settings
 from support.boots import BOOTS
 from support.spreading import GroupScheduling
 
+pytest_plugins = ["support.buckets"]
+
 CLUSTER = Path(__file__).with_name("cluster")
 
 CLUSTER_SECONDS = 2400

@@ -8,7 +8,6 @@ import json
 import secrets
 import shutil
 import tarfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,17 +24,6 @@ KEY = "gateway/1.4/rules(draft)+a=1;v~%41'.conf"
 
 ARTIFACT = "models/gateway.bin"
 SIGNED = "X-Amz-"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with S3Server.start(tmp_path_factory.mktemp("s3"), versitygw()) as server:
-        yield server
-
-
-@pytest.fixture
-def bucket(server: S3Server, tmp_path: Path) -> Bucket:
-    return Bucket.of(server, f"b-{secrets.token_hex(6)}", tmp_path)
 
 
 @pytest.fixture(scope="module")

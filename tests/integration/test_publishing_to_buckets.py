@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,23 +15,11 @@ import pytest
 from image_composer.pod.message import StageMessage
 from image_composer.settings import MIB
 from image_composer.workspace import PublishPlace, Workspace
-from support.cluster import S3Server
 from support.composer import Composer, Outcome, events, write_document
 from support.finished import IMAGE, LOCK, SBOM, VERDICT, finish_workspace
-from support.s3server import FOLDER, Bucket, versitygw
+from support.s3server import FOLDER, Bucket
 
 LARGE = 150 * MIB
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with S3Server.start(tmp_path_factory.mktemp("s3"), versitygw()) as server:
-        yield server
-
-
-@pytest.fixture
-def bucket(server: S3Server, tmp_path: Path) -> Bucket:
-    return Bucket.of(server, f"b-{secrets.token_hex(6)}", tmp_path)
 
 
 class Pod:
