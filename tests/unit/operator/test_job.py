@@ -96,6 +96,16 @@ def containers(job: Body) -> dict[str, Body]:
     return {each["name"]: each for each in [*pod["initContainers"], *pod["containers"]]}
 
 
+def holders(job: Body, volume: str, variable: str = "") -> set[str]:
+    """Give the containers that see a volume, or are told of it by a variable."""
+    return {
+        name
+        for name, container in containers(job).items()
+        if any(mount["name"] == volume for mount in container["volumeMounts"])
+        or any(entry["name"] == variable for entry in container["env"])
+    }
+
+
 @pytest.mark.parametrize(("name", "spec"), [("everything", EVERYTHING), ("small", {"destination": SECRET})])
 def test_the_job_is_as_in_its_golden_file(name: str, spec: Body) -> None:
     check_golden(f"job-{name}.yaml", made(**spec))
@@ -134,23 +144,12 @@ def test_only_what_assembles_is_privileged(spec: Body) -> None:
 
 @pytest.mark.parametrize("spec", [{"destination": SECRET}, EVERYTHING])
 def test_credentials_are_seen_where_the_bucket_is_reached_and_nowhere_else(spec: Body) -> None:
-    holders = {
-        name
-        for name, container in containers(made(**spec)).items()
-        if any(mount["name"] == "s3" for mount in container["volumeMounts"])
-    }
-    assert holders == {"log", "preflight", "publish"}
+    assert holders(made(**spec), "s3") == {"log", "preflight", "publish"}
 
 
 def test_credentials_of_inputs_are_seen_where_addresses_are_signed_and_nowhere_else() -> None:
     job = made(**EVERYTHING)
-    holders = {
-        name
-        for name, container in containers(job).items()
-        if any(mount["name"] == "s3-inputs" for mount in container["volumeMounts"])
-        or any(entry["name"] == "IMAGE_COMPOSER_S3_INPUTS_CREDENTIALS" for entry in container["env"])
-    }
-    assert holders == {"preflight"}
+    assert holders(job, "s3-inputs", "IMAGE_COMPOSER_S3_INPUTS_CREDENTIALS") == {"preflight"}
     [volume] = [each for each in job["spec"]["template"]["spec"]["volumes"] if each["name"] == "s3-inputs"]
     assert {source["secret"]["name"] for source in volume["projected"]["sources"]} == {"inputs"}
     document = json.loads(job["spec"]["template"]["metadata"]["annotations"]["imagecomposer.dev/document"])
@@ -171,22 +170,16 @@ def test_a_folder_beside_the_document_is_refused_where_there_is_none() -> None:
 
 
 def test_secrets_that_become_files_are_seen_where_they_are_written_and_nowhere_else() -> None:
-    mounts = {name: container["volumeMounts"] for name, container in containers(made(**EVERYTHING)).items()}
-    holders = {name for name, listed in mounts.items() if any(one["name"] == "secret-0" for one in listed)}
-    assert holders == {"assemble"}
-    assert {one["mountPath"] for one in mounts["assemble"]} >= {"/inputs/configmaps/gateway", "/inputs/secrets/gateway"}
+    job = made(**EVERYTHING)
+    assert holders(job, "secret-0") == {"assemble"}
+    places = {one["mountPath"] for one in containers(job)["assemble"]["volumeMounts"]}
+    assert places >= {"/inputs/configmaps/gateway", "/inputs/secrets/gateway"}
 
 
 @pytest.mark.parametrize("spec", [SIGNED, EVERYTHING])
 def test_the_key_is_seen_where_the_disk_is_signed_and_nowhere_else(spec: Body) -> None:
     job = made(**spec)
-    holders = {
-        name
-        for name, container in containers(job).items()
-        if any(mount["name"] == "secure-boot" for mount in container["volumeMounts"])
-        or any(entry["name"] == "IMAGE_COMPOSER_SECURE_BOOT_KEY" for entry in container["env"])
-    }
-    assert holders == {"attest"}
+    assert holders(job, "secure-boot", "IMAGE_COMPOSER_SECURE_BOOT_KEY") == {"attest"}
     assert "privileged" not in json.dumps(containers(job)["attest"]["securityContext"]["capabilities"])
     [volume] = [each for each in job["spec"]["template"]["spec"]["volumes"] if "signing" in json.dumps(each)]
     assert [item["key"] for item in volume["secret"]["items"]] == ["tls.key"]
