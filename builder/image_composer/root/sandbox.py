@@ -23,6 +23,7 @@ from image_composer.errors import AssemblyError, SandboxError, ToolError
 from image_composer.root.idmap import IdMap
 from image_composer.root.launcher_kernel import EXIT_REFUSED
 from image_composer.root.lending import HOST, lent_program
+from image_composer.root.sandbox_mounts import bind, host_mounts, system_mounts
 from image_composer.root.seccomp import filter_program
 from image_composer.run import FULL_HINT, SHOWN_LINES, Completed, Runner, failure, find_tool, is_disk_full
 
@@ -45,12 +46,6 @@ ENVIRONMENT: Mapping[str, str] = {
     "TERM": "dumb",
 }
 """All that programs in the sandbox see of an environment."""
-
-DEVICES = ("null", "zero", "full", "random", "urandom")
-MASKED_FILES = ("kcore", "keys", "kmsg", "sysrq-trigger", "timer_list", "partitions", "diskstats", "cmdline", "mdstat",
-                "swaps", "modules", "kallsyms", "config.gz", "key-users", "interrupts", "latency_stats")  # fmt: skip
-MASKED_FOLDERS = ("acpi", "scsi", "asound", "driver", "bus", "irq", "fs")
-"""Parts of /proc that tell about the host's devices and disks."""
 
 PACKAGES = "/run/image-composer/packages"
 """Where the root sees the package files, read-only."""
@@ -117,10 +112,10 @@ class Sandbox:
             SandboxError: SANDBOX_REFUSED.
             ToolError: TOOL_FAILED, TOOL_KILLED, TOOL_TIMEOUT.
         """
-        covered = [_bind(source, target, readonly=True, existing=True) for target, source in (shadows or {}).items()]
-        shared = [_bind("packages", PACKAGES, readonly=True), _bind("exchange", EXCHANGE)]
-        names = [_bind("/etc/resolv.conf", RESOLVER, readonly=True, optional=True)] if network else []
-        mounts = [*_system_mounts(), *shared, *covered, *names]
+        covered = [bind(source, target, readonly=True, existing=True) for target, source in (shadows or {}).items()]
+        shared = [bind("packages", PACKAGES, readonly=True), bind("exchange", EXCHANGE)]
+        names = [bind("/etc/resolv.conf", RESOLVER, readonly=True, optional=True)] if network else []
+        mounts = [*system_mounts(), *shared, *covered, *names]
         words = [str(word) for word in argv]
         plan = {"root": "root", "mounts": mounts, "argv": words, "network": network}
         shown = f"[in root] {shlex.join(words)}"
@@ -148,8 +143,8 @@ class Sandbox:
             ToolError: TOOL_MISSING, TOOL_NOT_LENT.
         """
         words = [*lent_program(Path(find_tool(str(argv[0])))), *map(str, argv[1:])]
-        shared = [_bind("packages", PACKAGES, readonly=True), _bind("/usr", f"{HOST}/usr", readonly=True)]
-        plan = {"root": "root", "mounts": [*_system_mounts(), *shared], "argv": words}
+        shared = [bind("packages", PACKAGES, readonly=True), bind("/usr", f"{HOST}/usr", readonly=True)]
+        plan = {"root": "root", "mounts": [*system_mounts(), *shared], "argv": words}
         shown = f"[in root] {shlex.join(map(str, argv))}"
         return self._launch(plan, env, shown, check=False, stdout=stdout)
 
@@ -177,9 +172,9 @@ class Sandbox:
             AssemblyError: ASSEMBLE_ACTION_FAILED, ASSEMBLE_ROOT_UNUSABLE.
             ToolError: TOOL_DISK_FULL.
         """
-        mounts = _system_mounts() if system else []
+        mounts = system_mounts() if system else []
         if exchange:
-            mounts.append(_bind("exchange", EXCHANGE if system else BARE_EXCHANGE))
+            mounts.append(bind("exchange", EXCHANGE if system else BARE_EXCHANGE))
         return self._act({"root": "root", "mounts": mounts}, name, arguments, descriptors)
 
     def _act(
@@ -267,7 +262,7 @@ class Tools:
         find_tool(str(argv[0]))
         words = [str(word) for word in argv]
         workspace = str(self.sandbox.workspace)
-        mounts = [*_host_mounts(), *_system_mounts(), _bind(".", workspace)]
+        mounts = [*host_mounts(), *system_mounts(), bind(".", workspace)]
         plan = {"root": None, "mounts": mounts, "argv": words, "cwd": workspace}
         return self.sandbox._launch(plan, env, shown_as or shlex.join(words), stdin=stdin)  # noqa: SLF001 - two faces of one thing
 
@@ -278,7 +273,7 @@ class Tools:
             SandboxError: SANDBOX_REFUSED.
             AssemblyError: ASSEMBLE_ACTION_FAILED.
         """
-        mounts = [*_host_mounts(), *_system_mounts(), _bind("packages", PACKAGES, readonly=True)]
+        mounts = [*host_mounts(), *system_mounts(), bind("packages", PACKAGES, readonly=True)]
         return self.sandbox._act({"root": None, "mounts": mounts}, name, arguments, descriptors)  # noqa: SLF001 - as above
 
 
@@ -310,44 +305,3 @@ def _reasons(line: bytes) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _system_mounts() -> list[dict[str, Any]]:
-    """Mounts that every program expects, without anything of the host in them."""
-    mounts = [
-        {"type": "proc", "target": "/proc"},
-        _tmpfs("/dev", "mode=0755,size=1m"),
-        *(_bind(f"/dev/{name}", f"/dev/{name}") for name in DEVICES),
-        _tmpfs("/dev/shm", "mode=1777"),  # noqa: S108 - a mount point
-        *({"type": "symlink", "source": f"/proc/self/fd/{number}", "target": f"/dev/{name}"}
-          for number, name in enumerate(("stdin", "stdout", "stderr"))),
-        {"type": "symlink", "source": "/proc/self/fd", "target": "/dev/fd"},
-        _tmpfs("/tmp", "mode=1777"),  # noqa: S108 - a mount point
-        _tmpfs("/run", "mode=0755"),
-        _tmpfs("/sys", "mode=0755,size=1m"),
-    ]  # fmt: skip
-    mounts += [_bind("/dev/null", f"/proc/{name}", readonly=True, existing=True) for name in MASKED_FILES]
-    mounts += [{"type": "tmpfs", "target": f"/proc/{name}", "existing": True} for name in MASKED_FOLDERS]
-    mounts += [_bind("/proc/sys", "/proc/sys", readonly=True)]
-    return mounts
-
-
-def _host_mounts() -> list[dict[str, Any]]:
-    """The host's programs and libraries, and nothing else of it."""
-    mounts = [_bind("/usr", "/usr", readonly=True)]
-    for name in ("bin", "sbin", "lib", "lib64"):
-        path = Path("/") / name
-        if path.is_symlink():
-            mounts.append({"type": "symlink", "source": str(path.readlink()), "target": str(path)})
-        elif path.exists():
-            mounts.append(_bind(str(path), str(path), readonly=True))
-    settings = ("/etc/ld.so.cache", "/etc/mke2fs.conf", "/etc/alternatives")
-    return mounts + [_bind(path, path, readonly=True, optional=True) for path in settings]
-
-
-def _bind(source: str, target: str, **options: bool) -> dict[str, Any]:
-    return {"type": "bind", "source": source, "target": target, **options}
-
-
-def _tmpfs(target: str, options: str) -> dict[str, Any]:
-    return {"type": "tmpfs", "target": target, "options": options}

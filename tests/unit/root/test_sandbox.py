@@ -16,7 +16,8 @@ import pytest
 
 from image_composer.errors import AssemblyError, SandboxError, ToolError
 from image_composer.root.idmap import IdMap
-from image_composer.root.sandbox import CAPABILITIES, DEVICES, ENVIRONMENT, Sandbox
+from image_composer.root.sandbox import CAPABILITIES, ENVIRONMENT, Sandbox
+from image_composer.root.sandbox_mounts import DEVICES
 from image_composer.run import Runner
 from support.sandboxes import install_programs, processes_with, sandbox
 
