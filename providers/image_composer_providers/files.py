@@ -47,8 +47,11 @@ class FilesProvider:
         """Give nothing: no file of the host says where its mirrors are."""
         return ()
 
-    # Part of the interface; these distributions have no host to learn from.
-    def host_mirrors(self, os_release: Mapping[str, str], sources: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002
+    def host_mirrors(
+        self,
+        os_release: Mapping[str, str],  # noqa: ARG002 - of the interface; there is no host to learn from
+        sources: Mapping[str, str],  # noqa: ARG002 - as above
+    ) -> Mapping[str, str]:
         """Give nothing: mirrors come from settings and specs."""
         return {}
 

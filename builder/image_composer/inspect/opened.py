@@ -117,8 +117,11 @@ def _unpack_xz(given: RawImage, plain: Path) -> None:
 def _unpack(given: RawImage, plain: Path, opener: Callable[[BinaryIO], BinaryIO]) -> None:
     """Decompress a file, with holes where it is empty."""
     try:
-        # The name may be a descriptor's below /proc, which Path.open would do no better.
-        with open(given.name, "rb") as packed, opener(packed) as source, plain.open("xb") as stream:  # noqa: PTH123
+        with (
+            open(given.name, "rb") as packed,  # noqa: PTH123 - the name may be a descriptor's, which is no path
+            opener(packed) as source,
+            plain.open("xb") as stream,
+        ):
             while chunk := source.read(_CHUNK):
                 if chunk.count(0) == len(chunk):
                     stream.seek(len(chunk), 1)

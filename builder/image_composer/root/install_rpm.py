@@ -42,8 +42,13 @@ GNUPG, KEYRINGS = "gnupg2", "/root/.gnupg"
 """Azure Linux's packages put the vendor's key among root's, where tdnf looks for it. A keyring holds the time at which
 that was done, which two builds must have alike."""
 
-# The target's folders, not this machine's.
-MODES: Mapping[str, int] = {"/proc": 0o555, "/sys": 0o555, "/dev": 0o755, "/run": 0o755, "/tmp": 0o1777}  # noqa: S108
+MODES: Mapping[str, int] = {
+    "/proc": 0o555,
+    "/sys": 0o555,
+    "/dev": 0o755,
+    "/run": 0o755,
+    "/tmp": 0o1777,  # noqa: S108 - the target's folder, not this machine's
+}
 """What is mounted over while packages are installed, and the modes that these folders have below."""
 
 SCRIPT = re.compile(r"^(warning|error): (%\S+)\((\S+?)\) scriptlet failed, (.*)$")
