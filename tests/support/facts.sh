@@ -29,6 +29,7 @@ fact host-key-owners stat --format '%a %U' /etc/ssh/ssh_host_ed25519_key
 fact state systemctl is-system-running
 fact failed systemctl list-units --failed --no-legend --plain
 fact time systemd-analyze time
+fact device-patience systemctl show --property JobRunningTimeoutUSec dev-ttyS0.device
 fact errors journalctl --boot --priority err --output json --output-fields MESSAGE,SYSLOG_IDENTIFIER --no-pager
 
 fact mounts findmnt --json --bytes --real --output TARGET,FSTYPE,OPTIONS,SIZE,PARTLABEL,PARTUUID --list

@@ -25,6 +25,10 @@ class ImmutableMachine:
         assert booted.exit_status == 0
 
     @on_the_machine
+    def test_a_slow_machine_waits_long_enough_for_its_devices(self, booted: FirstBoot) -> None:
+        assert booted.facts["device-patience"].text == "JobRunningTimeoutUSec=5min"
+
+    @on_the_machine
     def test_people_get_in_as_the_document_says(self, booted: FirstBoot, credentials: Credentials) -> None:
         assert [pair for pair, let_in in booted.attempts.items() if let_in] == [("bob", credentials.password)]
         assert (booted.facts["user"].text, booted.facts["sudo-user"].text) == ("root", "alice")

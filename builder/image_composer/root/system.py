@@ -26,6 +26,13 @@ LEFTOVERS = (
 GROWING = (Filesystem.EXT4, Filesystem.XFS, Filesystem.BTRFS)
 """File systems that systemd-growfs grows while they are mounted."""
 
+PATIENCE = ("/usr/lib/systemd/system.conf.d/40-image-composer.conf", "[Manager]\nDefaultDeviceTimeoutSec=5min\n")
+"""Path and text of how long a start waits for a device, see systemd-system.conf(5).
+
+Systemd's own 90 seconds pass while an emulated processor loads the modules of all devices: a machine then gave up a
+partition or the serial console that it had, and sat in emergency mode.
+"""
+
 EMPTIED = ("/var/log/lastlog", "/var/log/faillog", "/var/log/btmp", "/var/log/wtmp")
 
 
@@ -60,6 +67,7 @@ def system_operations(
         operations.write("/etc/hostname", f"{hostname}\n"),
         operations.write("/etc/hosts", hosts(hostname, known_hosts)),
         operations.write("/etc/fstab", fstab(mounts, moved=moved)),
+        operations.write(*PATIENCE),
         *growth_operations(partitions),
         *(
             operations.mount_point(mount.partition.mount_point or "/")

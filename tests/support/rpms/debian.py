@@ -14,8 +14,8 @@ from support.hostmirror import KEYRING, mirrors
 
 SUITES = {"debian": "bookworm", "debian-security": "bookworm-security"}
 
-KERNEL = "linux-image-amd64"
-"""Depends on the kernel, whose own name has its version in it."""
+KERNEL = "linux-image-cloud-amd64"
+"""Depends on the kernel for virtual machines, whose own name has its version in it; it starts faster than the other."""
 
 OFFERED = re.compile(r"^'[^']+' (?P<file>(?P<name>[^_\s]+)_\S+) \d+ (?P<digest>\S+)$", re.MULTILINE)
 

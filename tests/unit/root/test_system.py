@@ -98,7 +98,12 @@ def test_a_machine_knows_its_own_name_without_a_network(hostname: str, line: str
 def test_mount_points_are_made_but_for_the_root() -> None:
     operations = system_operations("edge", [Mount("a", ESP), Mount("b", ROOT)], [ESP, ROOT])
     assert [op["path"] for op in operations if op["kind"] == "mount-point"] == ["/boot/efi"]
-    assert [op["path"] for op in operations if op["kind"] == "write"] == ["/etc/hostname", "/etc/hosts", "/etc/fstab"]
+    assert [op["path"] for op in operations if op["kind"] == "write"] == [
+        "/etc/hostname",
+        "/etc/hosts",
+        "/etc/fstab",
+        "/usr/lib/systemd/system.conf.d/40-image-composer.conf",
+    ]
 
 
 @pytest.mark.parametrize(
