@@ -41,6 +41,7 @@ CODES: Sequence[tuple[str, Reason]] = (
         Reason.SIGNATURE_INVALID,
     ),
     (r"REPO_", Reason.REPOSITORY_FAILED),
+    (r"INPUT_|DOWNLOAD_", Reason.INPUT_FAILED),
     (r"SIGN_", Reason.SIGNING_FAILED),
     (r"PUBLISH_", Reason.PUBLISH_FAILED),
     (r"INTERRUPTED", Reason.DISRUPTED),

@@ -75,6 +75,10 @@ class Reason(Meaning):
     RESOLUTION_FAILED = "ResolutionFailed", "The packages asked for can't be had together; the message says which."
     REPOSITORY_FAILED = "RepositoryFailed", "A package repository did not answer, or not as it should."
     SIGNATURE_INVALID = "SignatureInvalid", "A repository's signature or a file's digest is wrong; nothing was built."
+    INPUT_FAILED = (
+        "InputFailed",
+        "A file, script, tree or artifact is not what the spec says, or can't be asked for; the message names it.",
+    )
     BUILD_FAILED = "BuildFailed", "A stage failed; the message says which one and why."
     SIGNING_FAILED = (
         "SigningFailed",

@@ -157,6 +157,8 @@ def test_a_failed_build_is_not_tried_again_until_somebody_asks() -> None:
         (up_to("resolve", done(1, failed("resolve", "REPO_SIGNATURE_INVALID"))), {}, "SignatureInvalid", "resolve"),
         (up_to("fetch", done(1, failed("fetch", "REPO_DIGEST_MISMATCH"))), {}, "SignatureInvalid", "fetch"),
         (up_to("fetch", done(1, failed("fetch", "REPO_UNREACHABLE"))), {}, "RepositoryFailed", "fetch"),
+        (up_to("fetch", done(1, failed("fetch", "DOWNLOAD_WRONG_DIGEST"))), {}, "InputFailed", "fetch"),
+        (up_to("preflight", done(2, failed("preflight", "INPUT_CREDENTIALS"))), {}, "InputFailed", "preflight"),
         (
             up_to("assemble", done(1, failed("assemble", "ASSEMBLE_ACCOUNTS", hint="do that"))),
             {},
