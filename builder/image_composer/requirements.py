@@ -50,7 +50,7 @@ def _everywhere(name: str) -> Packages:
 
 
 CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
-FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd")
+FIRMWARE = tuple(f"/{code}" for code, _ in PLATFORMS[Architecture.X86_64].firmware)
 FIRMWARE_AARCH64 = tuple(f"/{code}" for code, _ in PLATFORMS[Architecture.AARCH64].firmware)
 BIOS_GRUB = ("/usr/lib/grub/i386-pc/boot_hybrid.img",)
 
