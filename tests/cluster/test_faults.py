@@ -15,6 +15,7 @@ import pytest
 from support.cluster import S3Server, eventually
 from support.cluster.choose import Cluster
 from support.operators import (
+    PATIENCE,
     Builds,
     Installed,
     add_secret,
@@ -66,7 +67,7 @@ def test_an_operator_that_dies_in_each_stage_loses_and_doubles_nothing(
     for number, stage in enumerate(STAGES):
         # Its pod tells how far the build is, while no operator writes a status.
         left = STAGES[number:]
-        reached = eventually(partial(stage_of_pod, builds, name, left), f"{stage} runs", seconds=300)
+        reached = eventually(partial(stage_of_pod, builds, name, left), f"{stage} runs", seconds=PATIENCE)
         if reached == "ended":
             break
         if reached not in killed_at:
@@ -167,9 +168,9 @@ def test_an_imagebuild_deleted_in_the_middle_leaves_nothing(builds: Builds, s3: 
     name = f"gone-{stage}"
     builds.apply(name, {**tiny(name), "retention": {"objects": "delete"}})
     builds.wait_for_stage(name, [stage])
-    builds.kubectl("delete", "ib", name, "--timeout=180s")
+    builds.kubectl("delete", "ib", name, f"--timeout={PATIENCE}s")
     # The Job that removed the objects goes last, when the ImageBuild is gone already.
-    eventually(lambda: not builds.items("jobs,pods", name), "nothing is left of it", seconds=30)
+    eventually(lambda: not builds.items("jobs,pods", name), "nothing is left of it", seconds=90)
     assert objects(s3, f"{builds.namespace}/{name}/") == []
 
 
@@ -178,7 +179,7 @@ def test_objects_go_with_a_finished_imagebuild_or_stay_as_it_says(builds: Builds
         builds.apply(name, {**tiny(name), "retention": {"objects": objects_go}})
     for name in ("goes", "stays"):
         assert_published_once(builds, s3, name)
-        builds.kubectl("delete", "ib", name, "--timeout=120s")
+        builds.kubectl("delete", "ib", name, f"--timeout={PATIENCE}s")
     assert objects(s3, f"{builds.namespace}/goes/") == []
     assert any(key.endswith("/result.json") for key in objects(s3, f"{builds.namespace}/stays/"))
 
@@ -186,7 +187,7 @@ def test_objects_go_with_a_finished_imagebuild_or_stay_as_it_says(builds: Builds
 def test_a_finished_imagebuild_goes_by_itself_when_its_time_is_up(builds: Builds) -> None:
     name = "short-lived"
     builds.apply(name, {**tiny(name), "retention": {"ttlAfterFinished": "5s"}})
-    eventually(lambda: f"/{name}\n" not in builds.kubectl("get", "ib", "-o", "name"), "it is gone", seconds=300)
+    eventually(lambda: f"/{name}\n" not in builds.kubectl("get", "ib", "-o", "name"), "it is gone", seconds=PATIENCE)
 
 
 def test_two_operators_by_mistake_build_once(
