@@ -23,7 +23,7 @@ CHART = Path(__file__).parents[2] / "charts/image-composer"
 NAMESPACE = "image-composer"
 RELEASE = "image-composer"
 PATIENCE = 600
-"""Seconds within which a build gets on: two machines under TCG beside it made a build of 40 seconds last four minutes."""
+"""Seconds within which a build gets on: two machines under TCG beside it made one of 40 seconds last four minutes."""
 
 PROGRAM = Path(sys.executable).with_name("image-composer-operator")
 
