@@ -14,9 +14,14 @@ from support.spreading import GroupScheduling
 pytest_plugins = ["support.buckets"]
 
 CLUSTER = Path(__file__).with_name("cluster")
+IMAGES = Path(__file__).with_name("image")
 
-CLUSTER_SECONDS = 2400
-"""The first of the cluster's tests may have to wait until its programs are built: a quarter of an hour, once."""
+SECONDS = {CLUSTER: 2400, IMAGES: 1800}
+"""How long a test may take, with what it waits for.
+
+The first of the cluster's may have to wait until its programs are built: a quarter of an hour, once. A machine that
+updates itself under TCG took a quarter of an hour beside two others.
+"""
 
 settings.register_profile("shared", deadline=None)  # how long an example takes depends on who else uses the machine
 settings.load_profile("shared")
@@ -24,7 +29,7 @@ settings.load_profile("shared")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what needs the cluster, and put the tests in order.
+    """Mark what needs the cluster, say how long tests may take, and put them in order.
 
     The cluster's take longest, so they begin first where several processes run. In one process they come last: their
     programs are built beside the other tests.
@@ -32,8 +37,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.is_relative_to(CLUSTER):
             item.add_marker("cluster")
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(CLUSTER_SECONDS))
+        for folder, seconds in SECONDS.items():
+            if item.path.is_relative_to(folder) and not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(seconds))
     is_spread = hasattr(config, "workerinput") or bool(config.getoption("numprocesses", None))
     items.sort(key=lambda item: ((item.get_closest_marker("cluster") is None) == is_spread, -slowness(item)))
 

@@ -14,7 +14,7 @@ from support.disks import field, partition_table, say
 from support.guest import FirstBoot, versions
 from support.image import ARGUMENT, HOSTNAME, Credentials, Image
 
-pytestmark = [pytest.mark.build, pytest.mark.network, pytest.mark.boot, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.build, pytest.mark.network, pytest.mark.boot]
 
 MIB = 1 << 20
 
