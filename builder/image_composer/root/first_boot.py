@@ -77,7 +77,7 @@ def mount_options(partition: Partition) -> list[str]:
     """Give what fstab says of a partition beside its options.
 
     A machine starts without what it can't open, but everything that looks for it comes after it was tried. Trying has
-    its own limits: making it took a slow machine longer than the 90 seconds that systemd otherwise waits for a device.
+    its own limits: making it may take a slow machine longer than a device otherwise has, see `system.PATIENCE`.
     """
     if not partition.made_at_first_boot:
         return []
