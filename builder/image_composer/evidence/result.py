@@ -70,3 +70,9 @@ class BuildResult(SpecModel):
     finished_at: AwareDatetime
     timings: dict[str, float]
     """Seconds by stage, in the order of finishing."""
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every file beside result.json, by name."""
+        files: list[Artifact | Document] = [*self.artifacts, *self.documents]
+        return {file.file: file.sha256 for file in files}

@@ -1,17 +1,19 @@
 """Publishing to a bucket: files first, read back and compared, and result.json last, which makes the folder complete.
 
-Several may publish into one folder at once, by mistake or because a lost pod still runs: an object is only put where
-there still is what was there when we looked (`If-None-Match`, `If-Match`), and the first complete result wins.
+Several may publish into one folder at once, by mistake or because a lost pod still runs. An object is only put where
+there is none (`If-None-Match`); what is left of another build is removed first, while the folder has no result. The
+first complete result wins. Servers have no transactions: a folder that became complete between that look and the
+removal is noticed at the end, by either side, and made anew as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
@@ -22,7 +24,7 @@ from image_composer.evidence.result import RESULT_FILE, BuildResult
 from image_composer.publish.patience import Patience
 from image_composer.publish.s3_client import HURRIED, opened_client
 from image_composer.publish.s3_errors import code_of, publish_error
-from image_composer.publish.s3_folder import ABSENT, GONE, BucketFolder, Standing
+from image_composer.publish.s3_folder import ABSENT, GONE, BucketFolder, Found, Standing
 from image_composer.publish.s3_transfer import AT_ONCE, PART, Body, Uploads, digest_of
 from image_composer.report import Reporter
 from image_composer.settings import Settings
@@ -30,6 +32,10 @@ from image_composer.spec.destination import S3Destination
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+Expected = TypeVar("Expected")
+
+CONFLICT = "PUBLISH_CONFLICT"
 
 ROUNDS = 3
 """How often the whole is tried when somebody else changes the folder meanwhile."""
@@ -94,6 +100,14 @@ def publish(
             raise
 
 
+class OvertakenError(Exception):
+    """Somebody else has completed the folder meanwhile."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__(standing.sha256)
+        self.standing = standing
+
+
 class Publication:
     """One publication into one folder."""
 
@@ -116,12 +130,21 @@ class Publication:
             standing = self._folder.standing()
             if standing is not None:
                 return standing
-            tags = {name: self._put(name, file) for name, file in files.items()}
-            tags = {name: self._verified(name, file, tags[name]) for name, file in files.items()}
-            standing = self._complete(result)
-            if not standing.is_ours or all(self._stands(name, tag) for name, tag in tags.items()):
+            tags: dict[str, str] = {}
+            try:
+                tags.update((name, self._put(name, file)) for name, file in files.items())
+                tags.update((name, self._verified(name, file, tags[name])) for name, file in files.items())
+                standing = self._complete(result)
+            except OvertakenError as error:
+                standing = error.standing
+            except PublishError as error:
+                others = self._folder.standing() if error.code == CONFLICT else None
+                if others is None:
+                    raise
+                standing = others
+            if self._is_whole(standing, tags):
                 return standing
-            self._folder.remove(RESULT_FILE)
+            self._remove_result(standing)
         raise self._conflict("files change under our hands")
 
     def _abort_unfinished(self, large: list[str]) -> None:
@@ -142,13 +165,15 @@ class Publication:
             if there is not None and there.is_copy_of(file.size, file.sha256):
                 self._stored.add(name)
                 return there.etag
+            if there is not None:
+                self._clear(name)
             self._ours.add(name)  # an answer that never comes must not hide what the server has done
             try:
                 if file.size > PART:
-                    tag = self._uploads.send(name, file.path, there, sha256=file.sha256)
+                    tag = self._uploads.send(name, file.path, sha256=file.sha256)
                 else:
                     content = partial(Body, file.path.read_bytes(), self._folder.patience.halt)
-                    tag = self._folder.put(name, content, there, sha256=file.sha256)
+                    tag = self._folder.put(name, content, sha256=file.sha256)
             except ClientError as error:
                 if code_of(error) in GONE:
                     continue  # somebody aborted it; or the server has finished it, and its answer was lost
@@ -160,6 +185,13 @@ class Publication:
             self._stored.add(name)
             return tag
         raise self._conflict(f"the unfinished upload of {name} vanished {RESTARTS} times")
+
+    def _clear(self, name: str) -> None:
+        """Remove what another build has left under a name, unless that build is complete by now."""
+        standing = self._folder.standing()
+        if standing is not None:
+            raise OvertakenError(standing)
+        self._folder.remove(name)
 
     def _verified(self, name: str, file: LocalFile, tag: str) -> str:
         """Read an object back, compare it with the evidence and give its tag.
@@ -190,7 +222,7 @@ class Publication:
         content, sha256 = result.read_bytes(), file_sha256(result)
         body = partial(Body, content, self._folder.patience.halt)
         try:
-            self._folder.put(RESULT_FILE, body, None, sha256=sha256)
+            self._folder.put(RESULT_FILE, body, sha256=sha256)
         except ClientError as error:
             standing = self._folder.standing()
             if standing is None:
@@ -199,9 +231,30 @@ class Publication:
             return replace(standing, is_ours=standing.sha256 == sha256)
         return Standing(BuildResult.model_validate_json(content), bytes_sha256(content), is_ours=True)
 
-    def _stands(self, name: str, tag: str) -> bool:
-        found = self._folder.find(name)
-        return found is not None and found.etag == tag
+    def _is_whole(self, standing: Standing, tags: Mapping[str, str]) -> bool:
+        """Say whether the files are those of the result.
+
+        Of another's result only those that we have put are looked at: they may have replaced its own.
+
+        Args:
+            standing: the result.
+            tags: of the files that were seen to be there.
+        """
+        if standing.is_ours:
+            return all(found is not None and found.etag == tag for found, tag in self._seen(tags))
+        claimed = standing.result.digests
+        ours = {name: claimed[name] for name in claimed.keys() & self._ours}
+        return all(found is not None and found.sha256 == sha256 for found, sha256 in self._seen(ours))
+
+    def _seen(self, expected: Mapping[str, Expected]) -> Iterator[tuple[Found | None, Expected]]:
+        for name, value in expected.items():
+            yield self._folder.find(name), value
+
+    def _remove_result(self, standing: Standing) -> None:
+        """Remove a result whose files are gone, if it still is that one."""
+        there = self._folder.standing()
+        if there is not None and there.sha256 == standing.sha256:
+            self._folder.remove(RESULT_FILE)
 
     def abandon(self, client: S3Client) -> None:
         """Leave no upload unfinished, as far as the server lets us; never fails."""
@@ -226,7 +279,7 @@ class Publication:
 
     def _conflict(self, reason: str) -> PublishError:
         return PublishError(
-            "PUBLISH_CONFLICT",
+            CONFLICT,
             f"somebody else publishes to {self._folder.uri} at this moment: {reason}",
             hint="find out who: an ImageBuild has one running Job at most",
             retryable=True,

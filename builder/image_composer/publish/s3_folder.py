@@ -28,8 +28,8 @@ LARGEST_RESULT = MIB
 ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 """Codes of an object that is not there."""
 
-TAKEN = frozenset({"PreconditionFailed", "412"})
-"""Codes of a condition that doesn't hold."""
+TAKEN = frozenset({"PreconditionFailed", "412", "ExistingObjectIsDirectory"})
+"""Codes of a condition that doesn't hold. The last is what versitygw says when two put the same object at once."""
 
 UNCONDITIONAL = frozenset({"NotImplemented", "501"})
 """Codes of servers that don't know conditions."""
@@ -37,8 +37,9 @@ UNCONDITIONAL = frozenset({"NotImplemented", "501"})
 UNLISTED = frozenset({"AccessDenied", "NotImplemented", "501", "MethodNotAllowed"})
 """Codes of servers that don't list unfinished uploads, and of credentials that may not."""
 
-GONE = frozenset({"NoSuchUpload"})
-"""Codes of an unfinished upload that was aborted, or is finished."""
+GONE = frozenset({"NoSuchUpload", "InvalidPart"})
+"""Codes of an unfinished upload that was aborted, or is finished. Where it goes while its parts are being joined,
+some servers (versitygw) miss a part first."""
 
 CONTENT_TYPES = {
     ".spdx.json": "application/spdx+json",
@@ -137,17 +138,16 @@ class BucketFolder:
         with self.client.get_object(Bucket=self.bucket, Key=self.key(name), **condition)["Body"] as body:
             return body.read(most)
 
-    def put(self, name: str, content: Callable[[], Any], there: Found | None, *, sha256: str) -> str:
-        """Put a small file where there still is what was there, and give its tag.
+    def put(self, name: str, content: Callable[[], Any], *, sha256: str) -> str:
+        """Put a small file where there is none, and give its tag.
 
         Args:
             name: of the file.
             content: gives its content, from the beginning at each call.
-            there: what was found there.
             sha256: of the content.
 
         Raises:
-            ClientError: there is something else by now.
+            ClientError: there is one by now.
         """
 
         def request(condition: Mapping[str, Any]) -> str:
@@ -156,21 +156,17 @@ class BucketFolder:
             )
             return answer["ETag"]
 
-        return self.conditionally(request, there, f"can't upload {name}")
+        return self.where_absent(request, f"can't upload {name}")
 
-    def conditionally(
-        self,
-        request: Callable[[Mapping[str, Any]], str],
-        there: Found | None,
-        attempt: str,
-        answers: frozenset[str] = frozenset(),
+    def where_absent(
+        self, request: Callable[[Mapping[str, Any]], str], attempt: str, answers: frozenset[str] = frozenset()
     ) -> str:
-        """Make a request that holds only while there is what was found, as far as the server knows conditions.
+        """Make a request that holds only where there is no object, as far as the server knows conditions.
 
         Raises:
-            ClientError: there is something else by now, or one of `answers`.
+            ClientError: there is one by now, or one of `answers`.
         """
-        condition = {"IfMatch": there.etag} if there else {"IfNoneMatch": "*"}
+        condition = {"IfNoneMatch": "*"}
         if self._knows_conditions:
             try:
                 return self.patience.ask(partial(request, condition), attempt, answers=TAKEN | UNCONDITIONAL | answers)

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from image_composer.publish.patience import HaltedError
-from image_composer.publish.s3_folder import GONE, BucketFolder, Found, described
+from image_composer.publish.s3_folder import GONE, BucketFolder, described
 from image_composer.report import Reporter
 from image_composer.settings import MIB
 from image_composer.threads import Threads
@@ -57,11 +57,11 @@ class Uploads:
         """Keys by id."""
         self._sending: list[Future[str]] = []
 
-    def send(self, name: str, path: Path, there: Found | None, *, sha256: str) -> str:
-        """Send a file to where there still is what was there, and give its tag.
+    def send(self, name: str, path: Path, *, sha256: str) -> str:
+        """Send a file to where there is none, and give its tag.
 
         Raises:
-            ClientError: there is something else by now, or the unfinished upload has vanished.
+            ClientError: there is one by now, or the unfinished upload has vanished.
         """
         folder, key, attempt = self._folder, self._folder.key(name), f"can't upload {name}"
         begin = partial(folder.client.create_multipart_upload, Bucket=folder.bucket, Key=key, **described(name, sha256))
@@ -76,7 +76,7 @@ class Uploads:
                     Bucket=folder.bucket, Key=key, UploadId=upload, MultipartUpload=parts, **condition
                 )["ETag"]
 
-            tag = folder.conditionally(complete, there, attempt, GONE)
+            tag = folder.where_absent(complete, attempt, GONE)
         except ClientError:
             folder.abort(key, upload)
             del self._unfinished[upload]
