@@ -8,12 +8,12 @@ removal is noticed at the end, by either side, and made anew as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
@@ -23,8 +23,8 @@ from image_composer.errors import PublishError
 from image_composer.evidence.result import RESULT_FILE, BuildResult
 from image_composer.publish.patience import Patience
 from image_composer.publish.s3_client import HURRIED, opened_client
-from image_composer.publish.s3_errors import code_of, publish_error
-from image_composer.publish.s3_folder import ABSENT, GONE, BucketFolder, Found, Standing
+from image_composer.publish.s3_errors import CONFLICT, code_of, publish_error
+from image_composer.publish.s3_folder import ABSENT, GONE, BucketFolder, Standing
 from image_composer.publish.s3_transfer import AT_ONCE, PART, Body, Uploads, digest_of
 from image_composer.report import Reporter
 from image_composer.settings import Settings
@@ -32,10 +32,6 @@ from image_composer.spec.destination import S3Destination
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-
-Expected = TypeVar("Expected")
-
-CONFLICT = "PUBLISH_CONFLICT"
 
 ROUNDS = 3
 """How often the whole is tried when somebody else changes the folder meanwhile."""
@@ -100,14 +96,6 @@ def publish(
             raise
 
 
-class OvertakenError(Exception):
-    """Somebody else has completed the folder meanwhile."""
-
-    def __init__(self, standing: Standing) -> None:
-        super().__init__(standing.sha256)
-        self.standing = standing
-
-
 class Publication:
     """One publication into one folder."""
 
@@ -132,11 +120,9 @@ class Publication:
                 return standing
             tags: dict[str, str] = {}
             try:
-                tags.update((name, self._put(name, file)) for name, file in files.items())
-                tags.update((name, self._verified(name, file, tags[name])) for name, file in files.items())
+                tags = {name: self._put(name, file) for name, file in files.items()}
+                tags = {name: self._verified(name, file, tags[name]) for name, file in files.items()}
                 standing = self._complete(result)
-            except OvertakenError as error:
-                standing = error.standing
             except PublishError as error:
                 others = self._folder.standing() if error.code == CONFLICT else None
                 if others is None:
@@ -188,9 +174,8 @@ class Publication:
 
     def _clear(self, name: str) -> None:
         """Remove what another build has left under a name, unless that build is complete by now."""
-        standing = self._folder.standing()
-        if standing is not None:
-            raise OvertakenError(standing)
+        if self._folder.standing() is not None:
+            raise self._conflict("it has just finished")
         self._folder.remove(name)
 
     def _verified(self, name: str, file: LocalFile, tag: str) -> str:
@@ -240,15 +225,11 @@ class Publication:
             standing: the result.
             tags: of the files that were seen to be there.
         """
-        if standing.is_ours:
-            return all(found is not None and found.etag == tag for found, tag in self._seen(tags))
         claimed = standing.result.digests
-        ours = {name: claimed[name] for name in claimed.keys() & self._ours}
-        return all(found is not None and found.sha256 == sha256 for found, sha256 in self._seen(ours))
-
-    def _seen(self, expected: Mapping[str, Expected]) -> Iterator[tuple[Found | None, Expected]]:
-        for name, value in expected.items():
-            yield self._folder.find(name), value
+        found = {name: self._folder.find(name) for name in (tags if standing.is_ours else claimed.keys() & self._ours)}
+        if standing.is_ours:
+            return all(there is not None and there.etag == tags[name] for name, there in found.items())
+        return all(there is not None and there.sha256 == claimed[name] for name, there in found.items())
 
     def _remove_result(self, standing: Standing) -> None:
         """Remove a result whose files are gone, if it still is that one."""

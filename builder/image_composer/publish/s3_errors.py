@@ -15,6 +15,7 @@ from image_composer.errors import DestinationError, PublishError
 from image_composer.spec.destination import S3Destination
 
 UNREACHABLE = "PUBLISH_UNREACHABLE"
+CONFLICT = "PUBLISH_CONFLICT"
 
 SHOWN_CHARACTERS = 300
 """How much of a server's sentence is repeated."""

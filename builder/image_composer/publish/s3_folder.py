@@ -14,7 +14,7 @@ from image_composer.digest import bytes_sha256
 from image_composer.errors import PublishError
 from image_composer.evidence.result import RESULT_FILE, BuildResult
 from image_composer.publish.patience import Patience
-from image_composer.publish.s3_errors import code_of
+from image_composer.publish.s3_errors import CONFLICT, code_of
 from image_composer.settings import MIB
 from image_composer.spec.destination import S3Destination
 from image_composer.spec.location import object_uri
@@ -120,7 +120,7 @@ class BucketFolder:
             return Standing(BuildResult.model_validate_json(content), bytes_sha256(content))
         except ValidationError as error:
             raise PublishError(
-                "PUBLISH_CONFLICT",
+                CONFLICT,
                 f"{self.uri}{RESULT_FILE} is there, but it is no result that this version can read",
                 hint="look at it; build.force gives this build a folder of its own",
             ) from error
@@ -166,10 +166,10 @@ class BucketFolder:
         Raises:
             ClientError: there is one by now, or one of `answers`.
         """
-        condition = {"IfNoneMatch": "*"}
         if self._knows_conditions:
             try:
-                return self.patience.ask(partial(request, condition), attempt, answers=TAKEN | UNCONDITIONAL | answers)
+                absent = partial(request, {"IfNoneMatch": "*"})
+                return self.patience.ask(absent, attempt, answers=TAKEN | UNCONDITIONAL | answers)
             except ClientError as error:
                 if code_of(error) not in UNCONDITIONAL:
                     raise

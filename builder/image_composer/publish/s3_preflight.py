@@ -53,13 +53,10 @@ def check_whole(folder: BucketFolder, result: BuildResult) -> None:
     Raises:
         PublishError: PUBLISH_DAMAGED.
     """
-    wanted: dict[str, tuple[str, int | None]] = {
-        artifact.file: (artifact.sha256, artifact.size) for artifact in result.artifacts
-    }
-    wanted |= {document.file: (document.sha256, None) for document in result.documents}
-    for name, (sha256, size) in wanted.items():
+    sizes = {artifact.file: artifact.size for artifact in result.artifacts}
+    for name, sha256 in result.digests.items():
         found = folder.find(name)
-        if found is None or found.sha256 != sha256 or size not in (None, found.size):
+        if found is None or found.sha256 != sha256 or found.size != sizes.get(name, found.size):
             how = "is not there any more" if found is None else "is not what it says"
             raise PublishError(
                 "PUBLISH_DAMAGED",

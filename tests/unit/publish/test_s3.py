@@ -159,10 +159,19 @@ def test_an_answer_that_is_lost_does_no_harm(bucket: Bucket, tmp_path: Path, met
     assert bucket.unfinished() == []
 
 
-def test_a_server_that_knows_no_conditions_is_published_to_all_the_same(bucket: Bucket, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        pytest.param("501 Not Implemented", "NotImplemented", id="it knows no conditions"),
+        pytest.param("400 Bad Request", "InvalidPart", id="the upload was aborted meanwhile"),
+    ],
+)
+def test_a_server_that_does_not_join_the_parts_at_first_is_published_to_all_the_same(
+    bucket: Bucket, tmp_path: Path, status: str, code: str
+) -> None:
     finished = finish(tmp_path / "work", image=LARGE)
-    body = "<Error><Code>NotImplemented</Code><Message>A header implies what is not there</Message></Error>"
-    answer = f"HTTP/1.1 501 Not Implemented\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    body = f"<Error><Code>{code}</Code><Message>Not now, or not so</Message></Error>"
+    answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     asked: list[str] = []
 
     def refuse(line: str) -> str | None:
@@ -175,6 +184,7 @@ def test_a_server_that_knows_no_conditions_is_published_to_all_the_same(bucket: 
         assert put(replace(bucket, endpoint=proxy.endpoint), finished).is_ours
     assert asked
     assert bucket.digests() == finished.digests
+    assert bucket.unfinished() == []
 
 
 def test_several_publishers_of_the_same_build_agree(bucket: Bucket, tmp_path: Path) -> None:
@@ -225,25 +235,6 @@ def test_a_build_that_is_completed_while_another_replaces_its_files_is_not_mixed
     assert completed or (request_line, name) == ("DELETE", "result.json")  # which nobody removes here
     assert bucket.digests() in [first.digests, second.digests]
     assert standing.sha256 == bucket.digests()["result.json"]
-
-
-def test_an_upload_that_vanishes_while_its_parts_are_joined_is_begun_anew(bucket: Bucket, tmp_path: Path) -> None:
-    finished = finish(tmp_path / "work", image=LARGE)
-    body = "<Error><Code>InvalidPart</Code><Message>One or more of the parts could not be found</Message></Error>"
-    answer = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    asked: list[str] = []
-
-    def refuse(line: str) -> str | None:
-        if line.startswith("POST") and "uploadId=" in line and not asked:
-            asked.append(line)
-            return answer
-        return None
-
-    with Proxy((bucket.server.address, bucket.server.port), refuse=refuse) as proxy:
-        assert put(replace(bucket, endpoint=proxy.endpoint), finished).is_ours
-    assert asked
-    assert bucket.digests() == finished.digests
-    assert bucket.unfinished() == []
 
 
 class Waiting(Recorded):
